@@ -1,0 +1,252 @@
+"""One validated description of a run: every setting with its unit, its range and a line of help.
+
+The command line, ``config.json`` and the model card are made from these fields. The sections
+``model``, ``training``, ``augmentation`` and ``data`` keep the keys of versions 2.0 and 3.0, so
+that an earlier ``config.json`` loads as it is.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cloudtrainer.errors import ConfigError
+
+
+def _setting(default: Any, help_line: str, *, unit: str = "", **bounds: Any) -> Any:
+    return Field(default, description=help_line, json_schema_extra={"unit": unit}, **bounds)
+
+
+def _listed(default: list[int], help_line: str) -> Any:
+    return Field(default_factory=lambda: list(default), description=help_line, min_length=1)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+
+
+class _Range(_Section):
+    """A pair of limits between which a property of simulated scenes is drawn."""
+
+    low: float
+    high: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_pair(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) == 2:
+            return {"low": value[0], "high": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0 <= self.low <= self.high:
+            raise ValueError(f"the range {self.low} to {self.high} must rise from 0 or more")
+        return self
+
+
+def _range(low: float, high: float, help_line: str, unit: str) -> Any:
+    return Field(
+        default_factory=lambda: _Range(low=low, high=high),
+        description=help_line,
+        json_schema_extra={"unit": unit},
+    )
+
+
+class ModelSettings(_Section):
+    """Which network is taught."""
+
+    name: str = _setting("particle_detector", "Name written into the exported model.", min_length=1)
+    architecture: Literal["grid", "unet"] = _setting(
+        "grid",
+        "grid: sub-pixel positions with their errors, fast; unet: the masks of versions 2 and 3.",
+    )
+    unet_channels: list[Annotated[int, Field(ge=4, le=512)]] = _listed(
+        [16, 32, 64], "Channels of the U-Net, from the frame's resolution down (architecture unet)."
+    )
+    grid_channels: list[Annotated[int, Field(ge=4, le=512)]] = _listed(
+        [32, 48, 64], "Channels of the grid network, from half resolution down (architecture grid)."
+    )
+
+
+class TrainingSettings(_Section):
+    """How long, how fast and on what the network is taught."""
+
+    epochs: int = _setting(30, "Epochs to train.", ge=1, le=1000)
+    steps_per_epoch: int = _setting(200, "Batches in an epoch.", ge=1, le=10_000)
+    batch_size: int = _setting(32, "Crops in a batch.", ge=1, le=1024)
+    crop_px: int = _setting(64, "Side of a training crop.", unit="px", ge=32, le=512)
+    learning_rate: float = _setting(2e-3, "Peak learning rate.", ge=1e-6, le=1e-1)
+    validation_split: float = _setting(
+        0.2, "Share of each labelled video held out, its last frames.", ge=0.1, le=0.4
+    )
+    simulated_share: float = _setting(
+        0.5, "Share of simulated crops where the workspace has labelled videos.", ge=0.0, le=1.0
+    )
+    incremental: bool = _setting(True, "Start from the workspace's newest model, if it has one.")
+    mixed_precision: bool = _setting(
+        True, "Half precision where the device is a GPU; CPUs compute in 32 bit."
+    )
+    early_stopping: bool = _setting(True, "Stop when the validation loss no longer falls.")
+    patience: int = _setting(10, "Epochs without progress before stopping.", ge=1, le=1000)
+    gradient_clip: float = _setting(1.0, "Largest norm of the gradient.", ge=0.1, le=5.0)
+    seed: int = _setting(0, "Seed of weights, scenes and the order of the data.", ge=0)
+
+
+class AugmentationSettings(_Section):
+    """How labelled crops are varied; simulated crops vary by themselves."""
+
+    enabled: bool = _setting(True, "Vary the labelled crops.")
+    flip_lr: bool = _setting(True, "Mirror left and right.")
+    flip_ud: bool = _setting(True, "Mirror up and down.")
+    rotate: bool = _setting(True, "Turn by quarter turns.")
+    brightness: bool = _setting(True, "Multiply the intensity by 0.8 to 1.2.")
+
+
+class DataSettings(_Section):
+    """What the labels mean."""
+
+    particle_radius: int = _setting(
+        3, "Radius of the filled discs that the U-Net is taught.", unit="px", ge=1, le=10
+    )
+
+
+class SceneSettings(_Section):
+    """What simulated training scenes may look like; every scene draws its own values."""
+
+    spot_sigma_px: _Range = _range(1.0, 3.5, "Standard deviation of a spot.", "px")
+    peak_snr: _Range = _range(1.0, 30.0, "Peak over the noise at the peak.", "")
+    density_per_1000_px2: _Range = _range(0.05, 4.0, "Particles on 1000 px².", "1/1000 px²")
+    background_photons: _Range = _range(5.0, 2000.0, "Background level.", "photons/px")
+    background_structure: float = _setting(
+        0.5, "Largest uneven background, as a share of the brightest spot.", ge=0.0, le=5.0
+    )
+    ring_share: float = _setting(0.35, "Share of scenes with defocus rings.", ge=0.0, le=1.0)
+    clutter_share: float = _setting(
+        0.5, "Share of scenes with blurred, dim particles that are not wanted.", ge=0.0, le=1.0
+    )
+    compressed_share: float = _setting(
+        0.25, "Share of scenes with smoothed noise and 8-bit steps, as in movies.", ge=0.0, le=1.0
+    )
+    speck_share: float = _setting(0.15, "Share of scenes with hot pixels.", ge=0.0, le=1.0)
+
+
+class ExperimentSettings(_Section):
+    """A simulated experiment: Brownian particles filmed by a camera."""
+
+    frames: int = _setting(200, "Frames.", ge=1, le=100_000)
+    height_px: int = _setting(256, "Height of a frame.", unit="px", ge=16, le=8192)
+    width_px: int = _setting(256, "Width of a frame.", unit="px", ge=16, le=8192)
+    particles: int = _setting(40, "Particles in view, on average.", ge=0, le=100_000)
+    D_um2_per_s: float = _setting(0.5, "Diffusion coefficient.", unit="um²/s", ge=0)
+    pixel_size_um: float = _setting(0.1, "Pixel size.", unit="um", gt=0)
+    frame_interval_s: float = _setting(1 / 30, "Time between frames.", unit="s", gt=0)
+    exposure_s: float = _setting(0.01, "Exposure of a frame.", unit="s", ge=0)
+    peak_snr: _Range = _range(3.0, 10.0, "Peak over the noise at the peak.", "")
+    spot_sigma_px: float = _setting(1.5, "Standard deviation of a spot.", unit="px", gt=0, le=20)
+    background_photons: float = _setting(
+        100.0, "Background level.", unit="photons/px", gt=0, le=60_000
+    )
+    read_noise_photons: float = _setting(
+        2.0, "Read noise of the camera.", unit="photons", ge=0, le=1000
+    )
+    seed: int = _setting(0, "Seed of the experiment.", ge=0)
+
+    @model_validator(mode="after")
+    def _exposure_fits(self) -> Self:
+        if self.exposure_s > self.frame_interval_s:
+            raise ValueError("exposure_s is longer than frame_interval_s")
+        return self
+
+
+class AnalysisSettings(_Section):
+    """From frames to detections, tracks and estimates."""
+
+    threshold: float | None = _setting(
+        None, "Least probability of a detection; empty: the model's own.", gt=0, lt=1
+    )
+    polarity: Literal["auto", "bright", "dark"] = _setting(
+        "auto", "Bright particles on dark ground, dark on bright, or decided from the video."
+    )
+    min_area: int = _setting(
+        3, "Least area of a detection of a mask model (U-Net).", unit="px²", ge=1
+    )
+    search_range_px: float | None = _setting(
+        None, "Longest step that is linked; empty: from the measured steps.", unit="px", gt=0
+    )
+    memory_frames: int = _setting(3, "Frames that a particle may be missing.", unit="frames", ge=0)
+    min_track_frames: int = _setting(5, "Shortest track that is kept.", unit="frames", ge=2)
+    drift: Literal["auto", "none"] = _setting(
+        "auto", "auto: subtract the common motion where it is significant."
+    )
+    bootstrap_repeats: int = _setting(
+        2000, "Bootstrap samples behind an interval.", ge=200, le=100_000
+    )
+    seed: int = _setting(0, "Seed of the bootstrap.", ge=0)
+
+
+class Config(_Section):
+    """Every setting of a run, in sections.
+
+    Unknown keys are refused. ``Config.load`` reads this version's ``config.json`` and those of
+    versions 2.0 and 3.0; ``Config.from_dict`` takes the nested dictionary.
+    """
+
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
+    scenes: SceneSettings = Field(default_factory=SceneSettings)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Check a nested dictionary of settings.
+
+        Raises
+        ------
+        ConfigError
+            A key is unknown or a value is out of its range; the message names them all.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a ``config.json``.
+
+        Raises
+        ------
+        ConfigError
+            The file is missing, is not JSON, or holds a setting that is not valid.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read as JSON settings ({error})") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: holds no settings; expected an object with sections")
+        try:
+            return cls.from_dict(values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain numbers, strings, lists and dictionaries."""
+        return self.model_dump(mode="json")
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one line which settings are wrong and why."""
+    parts = []
+    for fault in error.errors():
+        where = ".".join(str(step) for step in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            parts.append(f"{where}: no such setting")
+        else:
+            what = fault["msg"].removeprefix("Value error, ")
+            parts.append(f"{where}: {what} (got {fault['input']!r})" if where else what)
+    return "; ".join(parts)
