@@ -1,0 +1,21 @@
+"""Tracking: detections in, tracks out."""
+
+from cloudtrainer.tracking.drift import Drift, subtract_drift
+from cloudtrainer.tracking.filters import filter_tracks
+from cloudtrainer.tracking.linking import track_particles
+from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
+from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
+from cloudtrainer.tracking.specks import StaticSpecks, static_specks
+
+__all__ = [
+    "Drift",
+    "SearchRange",
+    "StaticSpecks",
+    "filter_tracks",
+    "search_range_scan",
+    "search_range_warning",
+    "static_specks",
+    "subtract_drift",
+    "suggest_search_range",
+    "track_particles",
+]
