@@ -1,0 +1,31 @@
+"""Every plot: matplotlib figures without pyplot, ready for a report or a paper."""
+
+from cloudtrainer.figures.checks import correlation_figure, counts_figure, linking_figure
+from cloudtrainer.figures.distributions import histogram_figure
+from cloudtrainer.figures.frames import (
+    detections_figure,
+    trajectories_figure,
+    visualize_tracking_results,
+)
+from cloudtrainer.figures.msd import msd_figure, visualize_msd_analysis
+from cloudtrainer.figures.numbers import PX_FRAME, UM_S, Units, display_unit, with_interval
+from cloudtrainer.figures.style import to_png, to_svg
+
+__all__ = [
+    "PX_FRAME",
+    "UM_S",
+    "Units",
+    "correlation_figure",
+    "counts_figure",
+    "detections_figure",
+    "display_unit",
+    "histogram_figure",
+    "linking_figure",
+    "msd_figure",
+    "to_png",
+    "to_svg",
+    "trajectories_figure",
+    "visualize_msd_analysis",
+    "visualize_tracking_results",
+    "with_interval",
+]

@@ -1,0 +1,19 @@
+"""One self-contained HTML file about one analysis: plain data in, a page out."""
+
+from cloudtrainer.report.report import (
+    Headline,
+    Report,
+    ReportFigure,
+    ReportTable,
+    render_report,
+    write_report,
+)
+
+__all__ = [
+    "Headline",
+    "Report",
+    "ReportFigure",
+    "ReportTable",
+    "render_report",
+    "write_report",
+]
