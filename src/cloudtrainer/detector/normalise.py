@@ -1,0 +1,52 @@
+"""Frames as the networks expect them."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Beyond this many noise standard deviations the intensity is compressed logarithmically.
+_LINEAR_UP_TO = 4.0
+
+
+def by_noise(frames: Tensor) -> Tensor:
+    """Express intensities in units of the noise, around each frame's median.
+
+    The noise is read from differences between neighbouring pixels that cancel any slope of the
+    background. Bright values are compressed as asinh, so that very bright particles do not drown
+    dim ones; the result does not depend on the camera's gain or offset.
+
+    Parameters
+    ----------
+    frames : Tensor
+        Intensities, (frames, height, width).
+
+    Returns
+    -------
+    Tensor
+        float32, (frames, height, width).
+    """
+    frames = frames.float()
+    flat = frames.flatten(1)
+    ground = _median(flat)
+    # The kernel [1 -2 1; -2 4 -2; 1 -2 1] has the sum of squares 36.
+    kernel = torch.tensor(
+        [[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]], device=frames.device
+    )
+    rough = functional.conv2d(frames[:, None], kernel[None, None])[:, 0]
+    noise = 1.4826 * _median(rough.abs().flatten(1)) / 6.0
+    # Clipped, constant or heavily compressed frames have no noise to speak of.
+    spread = flat.std(dim=1)
+    noise = torch.maximum(noise, 0.05 * spread).clamp(min=1e-12)
+    scaled = (frames - ground[:, None, None]) / noise[:, None, None]
+    return _LINEAR_UP_TO * torch.asinh(scaled / _LINEAR_UP_TO)
+
+
+def by_maximum(frames: Tensor, maximum: float) -> Tensor:
+    """Divide by the maximum of the whole video, as versions 2.0 and 3.0 did."""
+    return frames.float() / max(maximum, 1e-12)
+
+
+def _median(values: Tensor) -> Tensor:
+    """Median of each row; of at most about 16,384 evenly spaced values, which is exact enough."""
+    step = max(1, values.shape[1] // 16_384)
+    return values[:, ::step].median(dim=1).values

@@ -1,0 +1,236 @@
+"""Random training scenes: images whose every property is drawn anew, and their exact positions."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cloudtrainer.config import SceneSettings
+from cloudtrainer.simulation.camera import photon_noise, read_noise, uneven_background
+from cloudtrainer.simulation.spots import Spots, render_spots
+
+# A network does not see a ring's far side from farther than this.
+_WIDEST_RING_PX = 14.0
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A batch of simulated images and the truth about them.
+
+    Attributes
+    ----------
+    images : Tensor
+        Camera counts, float32, (images, height, width); particles are brighter than the ground.
+    x, y : Tensor
+        Positions in pixels, (images, particles).
+    present : Tensor
+        Which places of ``x`` and ``y`` hold a particle, bool, (images, particles).
+    """
+
+    images: Tensor
+    x: Tensor
+    y: Tensor
+    present: Tensor
+
+
+def draw_scenes(
+    settings: SceneSettings,
+    images: int,
+    size_px: int,
+    generator: torch.Generator,
+) -> Scenes:
+    """Draw scenes of random size, brightness, rings, density, background and noise.
+
+    Parameters
+    ----------
+    settings : SceneSettings
+        The limits between which each scene draws its own values.
+    images : int
+        Number of scenes.
+    size_px : int
+        Side of a scene in pixels.
+    generator : torch.Generator
+        Source of every random number; its device is the device of the scenes.
+
+    Returns
+    -------
+    Scenes
+        Images and truth. Particles up to the reach of their light outside the image are drawn as
+        well, so that borders look as they do in a video; only those inside are ``present``.
+    """
+    draw = _Draw(generator)
+    sigma = draw.log_between(settings.spot_sigma_px.low, settings.spot_sigma_px.high, (images, 1))
+    reach = math.ceil(5 * settings.spot_sigma_px.high)
+    background = draw.log_between(
+        settings.background_photons.low, settings.background_photons.high, (images, 1)
+    )
+    spots, present = _draw_particles(settings, draw, sigma, background, size_px, reach)
+    clutter = _draw_clutter(settings, draw, sigma, spots, size_px, reach)
+
+    light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
+    brightest = spots.peak.amax(dim=1).clamp(min=1.0)
+    share = settings.background_structure * draw.uniform((images,)) ** 2
+    ground = background[:, :, None] + (share * brightest)[:, None, None] * uneven_background(
+        images, size_px, size_px, generator
+    )
+    counts = photon_noise((light + ground).clamp(min=0.01), generator)
+    counts = read_noise(counts, draw.between(0.0, 3.0, (images, 1, 1)), generator)
+    counts = _specks(counts, settings, draw, background[:, :, None])
+    counts = _compressed(counts, settings, draw)
+
+    inside = (spots.x > -0.5) & (spots.x < size_px - 0.5) & (spots.y > -0.5)
+    inside &= spots.y < size_px - 0.5
+    return Scenes(images=counts, x=spots.x, y=spots.y, present=present & inside)
+
+
+class _Draw:
+    """Random numbers of one generator, on its device."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def uniform(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        return torch.rand(shape, generator=self.generator, device=self.generator.device)
+
+    def between(self, low: float, high: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        return low + (high - low) * self.uniform(shape)
+
+    def log_between(self, low: float, high: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        low = max(low, 1e-6)
+        return low * (max(high, low) / low) ** self.uniform(shape)
+
+    def chance(self, share: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        return self.uniform(shape) < share
+
+
+def _draw_particles(
+    settings: SceneSettings,
+    draw: _Draw,
+    sigma: Tensor,
+    background: Tensor,
+    size_px: int,
+    reach: int,
+) -> tuple[Spots, Tensor]:
+    """Draw the particles of each scene: alike in size, shape and brightness, but not the same."""
+    images = len(sigma)
+    present = _draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
+    shape = present.shape
+    spread = draw.between(0.0, 0.25, (images, 1))
+    own_sigma = sigma * torch.exp(spread * (2 * draw.uniform(shape) - 1))
+    disc = draw.chance(0.3, (images, 1))
+    ring_height = _draw_rings(settings, draw, shape)
+    # The peak that has the drawn ratio to the noise at the peak: snr = peak / sqrt(ground + peak).
+    snr = _draw_snr(settings, draw, shape)
+    peak = (snr**2 + torch.sqrt(snr**4 + 4 * snr**2 * background)) / 2
+    spots = Spots(
+        x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
+        y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
+        # Where the ring is brighter than the core, the drawn peak is the ring's.
+        peak=present * peak / ring_height.clamp(min=1.0),
+        sigma=own_sigma,
+        flatness=torch.where(disc, draw.between(2.0, 6.0, (images, 1)), 2.0).expand(shape),
+        ring_height=ring_height,
+        ring_radius=(own_sigma * draw.log_between(1.8, 5.0, shape)).clamp(max=_WIDEST_RING_PX),
+        ring_width=own_sigma * draw.between(0.3, 0.7, shape),
+        stretch=torch.exp(draw.between(-0.08, 0.08, (images, 1))).expand(shape),
+    )
+    return spots, present
+
+
+def _draw_presence(settings: SceneSettings, draw: _Draw, sigma: Tensor, field_px2: int) -> Tensor:
+    """Draw how many particles a scene has; they cover at most about a fifth of the field."""
+    crowded = 1000 * 0.2 / (math.pi * (1.5 * sigma) ** 2)
+    wanted = draw.log_between(
+        settings.density_per_1000_px2.low, settings.density_per_1000_px2.high, sigma.shape
+    )
+    expected = torch.minimum(wanted, crowded) * field_px2 / 1000
+    number = torch.poisson(expected, generator=draw.generator)
+    return torch.arange(max(int(number.max()), 1), device=number.device) < number
+
+
+def _draw_rings(settings: SceneSettings, draw: _Draw, shape: torch.Size) -> Tensor:
+    """Draw heights of rings over the core: dark halos, faint rings, and rings without a core."""
+    images = shape[0]
+    ringed = draw.chance(settings.ring_share, (images, 1))
+    halo = draw.chance(0.4, (images, 1))
+    # Some scenes are mixed: part of the particles are in focus and show no ring.
+    blurred = draw.chance(0.7, shape)
+    height = torch.where(halo, -draw.between(0.05, 0.6, shape), draw.log_between(0.05, 5.0, shape))
+    return torch.where(ringed & blurred, height, 0.0)
+
+
+def _draw_clutter(
+    settings: SceneSettings,
+    draw: _Draw,
+    sigma: Tensor,
+    particles: Spots,
+    size_px: int,
+    reach: int,
+) -> Spots:
+    """Draw what looks like particles far out of focus: blurred, dim, some as wide rings."""
+    images = len(sigma)
+    cluttered = draw.chance(settings.clutter_share, (images, 1))
+    per_1000_px2 = draw.log_between(0.05, 2.0, (images, 1)) / sigma**2
+    number = torch.poisson(
+        per_1000_px2 * (size_px + 2 * reach) ** 2 / 1000, generator=draw.generator
+    )
+    most = max(int(number.max()), 1)
+    shape = (images, most)
+    present = cluttered & (torch.arange(most, device=sigma.device) < number)
+    typical = particles.peak.sum(1, keepdim=True) / (particles.peak > 0).sum(1, keepdim=True).clamp(
+        min=1
+    )
+    dim = draw.log_between(0.02, 0.4, shape)
+    wide_ring = draw.chance(0.15, shape)
+    own_sigma = sigma * draw.between(1.2, 3.0, shape)
+    ones = torch.ones(shape, device=sigma.device)
+    return Spots(
+        x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
+        y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
+        peak=present * typical * torch.where(wide_ring, 0.25 * dim, dim),
+        sigma=torch.where(wide_ring, 1.0, own_sigma).clamp(max=2 * settings.spot_sigma_px.high),
+        flatness=2 * ones,
+        ring_height=torch.where(wide_ring, 4.0, 0.0),
+        ring_radius=draw.between(8.0, 28.0, shape),
+        ring_width=draw.between(0.8, 2.5, shape),
+        stretch=ones,
+    )
+
+
+def _draw_snr(settings: SceneSettings, draw: _Draw, shape: torch.Size) -> Tensor:
+    """Draw each particle's ratio around its scene's, so that scenes are mixed but not too much."""
+    images = shape[0]
+    low, high = settings.peak_snr.low, settings.peak_snr.high
+    scene = draw.log_between(low, high, (images, 1))
+    spread = torch.exp(draw.between(0.0, 0.7, (images, 1)) * (2 * draw.uniform(shape) - 1))
+    return (scene * spread).clamp(low, high)
+
+
+def _specks(counts: Tensor, settings: SceneSettings, draw: _Draw, ground: Tensor) -> Tensor:
+    marked = draw.chance(settings.speck_share, (len(counts), 1, 1))
+    hot = draw.chance(0.002, counts.shape) & marked
+    height = draw.between(3.0, 30.0, counts.shape) * torch.sqrt(ground)
+    return counts + hot * height
+
+
+def _compressed(counts: Tensor, settings: SceneSettings, draw: _Draw) -> Tensor:
+    """Smooth a share of the images and round them to the 256 steps of a movie or a JPEG."""
+    chosen = draw.chance(settings.compressed_share, (len(counts),))
+    if not bool(chosen.any()):
+        return counts
+    some = counts[chosen]
+    width = draw.between(0.3, 0.9, (len(some), 1))
+    offsets = torch.arange(-2, 3, device=counts.device)
+    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
+    kernel = kernel / kernel.sum(dim=1, keepdim=True)
+    smooth = torch.nn.functional.pad(some[None], (2, 2, 2, 2), mode="reflect")
+    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, :, None], groups=len(some))
+    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, None, :], groups=len(some))[0]
+    low = smooth.amin(dim=(1, 2), keepdim=True)
+    high = smooth.amax(dim=(1, 2), keepdim=True)
+    steps = draw.log_between(40.0, 255.0, (len(some), 1, 1))
+    rounded = torch.round((smooth - low) / (high - low).clamp(min=1e-6) * steps)
+    result = counts.clone()
+    result[chosen] = rounded
+    return result
