@@ -1,0 +1,33 @@
+"""Estimates of diffusion from tracks: MSD, D, anomalous exponent, kind of motion, checks."""
+
+from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
+from cloudtrainer.diffusion.bound import diffusion_bound
+from cloudtrainer.diffusion.checks import (
+    Check,
+    DisplacementCorrelations,
+    check_model,
+    displacement_correlations,
+)
+from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
+from cloudtrainer.diffusion.motion import Motion, motion_type
+from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
+
+__all__ = [
+    "AnomalousEstimate",
+    "Check",
+    "DisplacementCorrelations",
+    "Estimate",
+    "MeanSquaredDisplacement",
+    "Motion",
+    "calculate_msd",
+    "check_model",
+    "diffusion_bound",
+    "displacement_correlations",
+    "estimate_anomalous",
+    "estimate_diffusion",
+    "fit_diffusion_models",
+    "mean_squared_displacement",
+    "motion_type",
+]

@@ -1,0 +1,305 @@
+"""`estimate_anomalous`: the anomalous exponent and the generalised diffusion coefficient."""
+
+from dataclasses import dataclass
+from typing import Literal, overload
+
+import numpy as np
+import pandas as pd
+
+from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.fractional import blocks_of
+from cloudtrainer.diffusion.fractional_fit import fit_ensemble, fit_tracks
+from cloudtrainer.diffusion.resample import (
+    NORMAL_95,
+    bootstrap_error,
+    bootstrap_weights,
+    student_quantile,
+)
+from cloudtrainer.diffusion.surface import FractionalSurface
+from cloudtrainer.diffusion.tracks import Calibration, Steps, steps_of, track_arrays
+from cloudtrainer.errors import ConfigError
+
+Interval = Literal["bootstrap", "model"]
+
+# Displacements in a row that motion, noise and exponent need at the least.
+SHORTEST_RUN = 3
+
+
+@dataclass(frozen=True)
+class AnomalousEstimate:
+    """Exponent and coefficient of the two-dimensional MSD: 4 K t^alpha + offset.
+
+    Attributes
+    ----------
+    K : Estimate
+        ``um^2/s^alpha``; its interval holds for the unit of time it is given in.
+    alpha : Estimate
+        Without unit.
+    alpha_full_exposure : float or None
+        What alpha would be if each frame were exposed for the whole interval; only where the
+        exposure is unknown and `alpha` therefore takes it to be short.
+    """
+
+    K: Estimate
+    alpha: Estimate
+    alpha_full_exposure: float | None
+
+
+@overload
+def estimate_anomalous(
+    tracks: pd.DataFrame,
+    frame_interval_s: float | None,
+    pixel_size_um: float | None,
+    exposure_s: float | None = ...,
+    localisation_error_um: float | None = ...,
+    method: Literal["mle"] = ...,
+    interval: Interval = ...,
+    per_track: Literal[False] = ...,
+    *,
+    stride: int = ...,
+    seed: int = ...,
+) -> AnomalousEstimate: ...
+
+
+@overload
+def estimate_anomalous(
+    tracks: pd.DataFrame,
+    frame_interval_s: float | None,
+    pixel_size_um: float | None,
+    exposure_s: float | None = ...,
+    localisation_error_um: float | None = ...,
+    method: Literal["mle"] = ...,
+    interval: Interval = ...,
+    *,
+    per_track: Literal[True],
+    stride: int = ...,
+    seed: int = ...,
+) -> pd.DataFrame: ...
+
+
+def estimate_anomalous(
+    tracks: pd.DataFrame,
+    frame_interval_s: float | None,
+    pixel_size_um: float | None,
+    exposure_s: float | None = None,
+    localisation_error_um: float | None = None,
+    method: Literal["mle"] = "mle",
+    interval: Interval = "bootstrap",
+    per_track: bool = False,
+    *,
+    stride: int = 1,
+    seed: int = 0,
+) -> AnomalousEstimate | pd.DataFrame:
+    """Estimate the exponent alpha and K of fractional Brownian motion by maximum likelihood.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Columns ``particle, frame, x, y``; positions in pixels. Tracks are cut at missing frames.
+    frame_interval_s : float or None
+        Seconds a frame; None: times stay in frames.
+    pixel_size_um : float or None
+        Micrometres a pixel; None: lengths stay in pixels.
+    exposure_s : float or None
+        Exposure of a frame in seconds, 0 for a strobe. None: unknown; `alpha_full_exposure` then
+        tells what a full exposure would change. The offset of the MSD is free in sign either way.
+    localisation_error_um : float or None
+        Localisation error per axis, if known (0 is a value); needs `exposure_s`.
+    method : {"mle"}
+        Maximum likelihood.
+    interval : {"bootstrap", "model"}
+        ``bootstrap``: the particles are drawn anew 2000 times. ``model``: the likelihood.
+    per_track : bool
+        Return a table with one row a particle, with the model's intervals.
+    stride : int
+        Use displacements over this many frames, in all interleaved phases.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    AnomalousEstimate
+        Or, with `per_track`, a DataFrame ``particle, alpha, alpha_standard_error, alpha_low,
+        alpha_high, K, K_low, K_high, displacements, unit, reason``.
+
+    Raises
+    ------
+    LabelError
+        The table is not one of tracks.
+    CalibrationError
+        Non-positive calibration, or an exposure longer than the frame interval.
+    ConfigError
+        An unknown method or interval, or a stride below 1.
+
+    Notes
+    -----
+    MSD under exposure: Backlund, Joyner & Moerner 2015 (Phys. Rev. E 91, 062716). Tracks of more
+    than 256 displacements count as several.
+    """
+    if method != "mle":
+        raise ConfigError(f"method is {method!r}: the exponent is estimated by 'mle'")
+    if interval not in ("bootstrap", "model"):
+        raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
+    calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
+    steps = steps_of(track_arrays(tracks), stride)
+    if per_track:
+        return _table(steps, calibration)
+    return _ensemble(steps, calibration, interval, seed)
+
+
+def _runs(steps: Steps) -> np.ndarray:
+    """Return the longest gap-free run of displacements of each particle, shape (particles,)."""
+    longest = np.zeros(len(steps.particle), dtype=np.int64)
+    if not len(steps.gap):
+        return longest
+    subtrack = np.repeat(np.arange(len(steps.owner)), np.diff(steps.start))
+    unit = steps.gap == 1
+    ends = ~unit
+    ends[1:] |= np.diff(subtrack) != 0
+    run = np.cumsum(ends)
+    length = np.bincount(run[unit], minlength=run[-1] + 1)
+    owner = np.zeros(len(length), dtype=np.int64)
+    owner[run] = steps.owner[subtrack]
+    np.maximum.at(longest, owner, length)
+    return longest
+
+
+def _why_not(steps: Steps) -> str | None:
+    """Return why there can be no estimate, or None."""
+    longest = _runs(steps)
+    if not len(longest) or longest.max() < SHORTEST_RUN:
+        return f"no track has {SHORTEST_RUN + 1} positions in a row"
+    if not (steps.displacement != 0).any():
+        return "every displacement is exactly zero: these positions were not measured anew"
+    return None
+
+
+def _surface(steps: Steps, calibration: Calibration) -> FractionalSurface:
+    return FractionalSurface(
+        blocks_of(steps),
+        calibration.exposure_fraction(steps.stride) or 0.0,
+        calibration.localisation_error_px,
+    )
+
+
+def _coefficient_unit(calibration: Calibration) -> str:
+    return f"{calibration.length_unit}^2/{calibration.time_unit}^alpha"
+
+
+def _ensemble(
+    steps: Steps, calibration: Calibration, interval: Interval, seed: int
+) -> AnomalousEstimate:
+    particles = len(steps.particle)
+    log_tau = float(np.log(calibration.time * steps.stride))
+    to_square = calibration.length**2
+    reason = _why_not(steps)
+    nan = float("nan")
+    alpha = K = offset = nan
+    alpha_error = K_error = alpha_model = K_model = nan
+    alpha_ends = K_ends = (nan, nan)
+    sigma: float | None = None
+    full: float | None = None
+    how: str = interval
+    if reason is None:
+        resampled = interval == "bootstrap" and particles > 1
+        weights = bootstrap_weights(particles, seed) if resampled else None
+        surface = _surface(steps, calibration)
+        found = fit_ensemble(surface, steps.stride, weights)
+        alpha = float(found.fit.alpha[0])
+        K = float(np.exp(found.fit.log_coefficient[0] - alpha * log_tau)) * to_square
+        # log K in calibrated time is log K - alpha log(tau).
+        turn = np.array([-log_tau, 1.0])
+        alpha_model = float(np.sqrt(found.covariance[0, 0]))
+        K_model = K * float(np.sqrt(turn @ found.covariance @ turn))
+        alpha_error, K_error, quantile = alpha_model, K_model, NORMAL_95
+        if weights is not None:
+            alpha_error = bootstrap_error(found.alpha, particles)
+            K_error = K * bootstrap_error(found.log_coefficient - found.alpha * log_tau, particles)
+            quantile = student_quantile(particles)
+        elif interval == "bootstrap":
+            how = "model (one particle cannot be resampled)"
+        half = quantile * alpha_error
+        alpha_ends = (max(alpha - half, 0.0), min(alpha + half, 2.0))
+        ratio = float(np.exp(min(quantile * K_error / K, 700.0)))
+        K_ends = (K / ratio, K * ratio)
+        noise = float(found.fit.variance[0] * (1 - found.fit.motion_part[0]) / 2)
+        fraction = calibration.exposure_fraction(steps.stride)
+        if fraction is None:
+            offset = 4 * noise * to_square
+            full = _alpha_full_exposure(steps)
+        else:
+            sigma = calibration.localisation_error_um
+            if sigma is None:
+                sigma = float(np.sqrt(max(noise, 0.0))) * calibration.length
+            blur = 2 * fraction**alpha / ((alpha + 1) * (alpha + 2))
+            offset = 4 * (noise - float(np.exp(found.fit.log_coefficient[0])) * blur) * to_square
+
+    def estimate(
+        value: float, error: float, ends: tuple[float, float], unit: str, model_error: float
+    ) -> Estimate:
+        return Estimate(
+            value=value,
+            standard_error=error,
+            low=ends[0],
+            high=ends[1],
+            method="mle",
+            unit=unit,
+            interval=how,
+            model_standard_error=model_error,
+            offset=offset,
+            localisation_error=sigma,
+            length_unit=calibration.length_unit,
+            particles=particles,
+            displacements=len(steps.gap),
+            stride=steps.stride,
+            reason=reason,
+        )
+
+    return AnomalousEstimate(
+        K=estimate(K, K_error, K_ends, _coefficient_unit(calibration), K_model),
+        alpha=estimate(alpha, alpha_error, alpha_ends, "1", alpha_model),
+        alpha_full_exposure=full,
+    )
+
+
+def _alpha_full_exposure(steps: Steps) -> float:
+    """Return alpha if the exposure lasted the whole frame interval."""
+    surface = FractionalSurface(blocks_of(steps), 1.0 / steps.stride, None)
+    return float(fit_ensemble(surface, steps.stride, None).fit.alpha[0])
+
+
+def _table(steps: Steps, calibration: Calibration) -> pd.DataFrame:
+    """Return one row a particle; too short tracks have NaN and the reason."""
+    particles = len(steps.particle)
+    log_tau = float(np.log(calibration.time * steps.stride))
+    reason = np.full(particles, "", dtype=object)
+    longest = _runs(steps)
+    reason[longest < SHORTEST_RUN] = f"fewer than {SHORTEST_RUN + 1} positions in a row"
+    owner = np.repeat(steps.owner, np.diff(steps.start))
+    moved = np.bincount(owner, (steps.displacement**2).sum(1), minlength=particles) > 0
+    reason[~moved] = "every displacement is exactly zero"
+    names = ("alpha", "alpha_standard_error", "alpha_low", "alpha_high", "K", "K_low", "K_high")
+    columns = {name: np.full(particles, np.nan) for name in names}
+    good = reason == ""
+    if good.any():
+        fits = fit_tracks(_surface(steps, calibration), steps.stride, log_tau)
+        K = np.exp(fits.log_coefficient) * calibration.length**2
+        ratio = np.exp(np.minimum(NORMAL_95 * fits.coefficient_error, 700))
+        columns = {
+            "alpha": fits.alpha,
+            "alpha_standard_error": (fits.alpha_high - fits.alpha_low) / (2 * NORMAL_95),
+            "alpha_low": fits.alpha_low,
+            "alpha_high": fits.alpha_high,
+            "K": K,
+            "K_low": K / ratio,
+            "K_high": K * ratio,
+        }
+    return pd.DataFrame(
+        {
+            "particle": steps.particle,
+            **{name: np.where(good, values, np.nan) for name, values in columns.items()},
+            "displacements": steps.per_particle,
+            "unit": _coefficient_unit(calibration),
+            "reason": reason,
+        }
+    )

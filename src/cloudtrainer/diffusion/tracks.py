@@ -1,0 +1,248 @@
+"""Trajectories as arrays: one checked pass from the table ``particle, frame, x, y``."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_COLUMNS = ("particle", "frame", "x", "y")
+
+
+@dataclass(frozen=True)
+class TrackArrays:
+    """Trajectories one after the other, each in the order of its frames.
+
+    Attributes
+    ----------
+    particle : ndarray, shape (tracks,)
+        The table's own name of each track.
+    start : ndarray of int64, shape (tracks + 1,)
+        Rows ``start[i]:start[i + 1]`` belong to track i.
+    frame : ndarray of int64, shape (rows,)
+    position : ndarray of float64, shape (rows, 2)
+        x and y in pixels.
+    """
+
+    particle: NDArray[np.generic]
+    start: IntArray
+    frame: IntArray
+    position: FloatArray
+
+    @property
+    def lengths(self) -> IntArray:
+        """Positions of each track, shape (tracks,)."""
+        return np.diff(self.start)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Displacements between the consecutive positions of each track, or of its phases.
+
+    With a stride of m a track becomes m interleaved sub-tracks (its phases), each of every m-th
+    frame, and one unit of time is m frames. Rows are in the order of sub-tracks.
+
+    Attributes
+    ----------
+    displacement : ndarray of float64, shape (steps, 2)
+        Pixels.
+    gap : ndarray of int64, shape (steps,)
+        Units of time from one position to the next; 1 unless positions are missing.
+    start : ndarray of int64, shape (subtracks + 1,)
+        Steps ``start[j]:start[j + 1]`` belong to sub-track j; each has at least one.
+    owner : ndarray of int64, shape (subtracks,)
+        Number of the particle of each sub-track, into `particle`; ascending.
+    particle : ndarray, shape (particles,)
+        Particles with at least one step.
+    stride : int
+        Frames in one unit of time.
+    """
+
+    displacement: FloatArray
+    gap: IntArray
+    start: IntArray
+    owner: IntArray
+    particle: NDArray[np.generic]
+    stride: int
+
+    @property
+    def per_particle(self) -> IntArray:
+        """Displacements of each particle, shape (particles,)."""
+        counts = np.bincount(self.owner, weights=np.diff(self.start), minlength=len(self.particle))
+        return counts.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns pixels and frames into lengths and times.
+
+    Without a pixel size lengths stay in pixels, without a frame interval times stay in frames.
+    """
+
+    frame_interval_s: float | None
+    pixel_size_um: float | None
+    exposure_s: float | None = None
+    localisation_error_um: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("frame_interval_s", "pixel_size_um"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise CalibrationError(f"{name} is {value}: give a positive number, or None")
+        for name, needed in (
+            ("exposure_s", "frame_interval_s"),
+            ("localisation_error_um", "pixel_size_um"),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not (np.isfinite(value) and value >= 0):
+                raise CalibrationError(f"{name} is {value}: give a number of at least 0, or None")
+            if getattr(self, needed) is None:
+                raise CalibrationError(f"{name} is given without {needed}: give both, or neither")
+        if self.exposure_s is not None and self.exposure_s > self.time * (1 + 1e-9):
+            raise CalibrationError(
+                f"exposure_s is {self.exposure_s:g} s, longer than the frame interval of "
+                f"{self.time:g} s: check both"
+            )
+        if self.localisation_error_um is not None and self.exposure_s is None:
+            raise CalibrationError(
+                "localisation_error_um is given without exposure_s: only together do they fix the "
+                "offset of the MSD; give exposure_s too (0 for a strobe)"
+            )
+
+    @property
+    def length(self) -> float:
+        """Length of a pixel in `length_unit`."""
+        return 1.0 if self.pixel_size_um is None else float(self.pixel_size_um)
+
+    @property
+    def time(self) -> float:
+        """Duration of a frame interval in `time_unit`."""
+        return 1.0 if self.frame_interval_s is None else float(self.frame_interval_s)
+
+    @property
+    def length_unit(self) -> str:
+        """``um`` or ``px``."""
+        return "px" if self.pixel_size_um is None else "um"
+
+    @property
+    def time_unit(self) -> str:
+        """``s`` or ``frame``."""
+        return "frame" if self.frame_interval_s is None else "s"
+
+    def exposure_fraction(self, stride: int = 1) -> float | None:
+        """Return the exposure over `stride` frame intervals, or None when it is unknown."""
+        if self.exposure_s is None:
+            return None
+        return min(self.exposure_s / self.time, 1.0) / stride
+
+    @property
+    def localisation_error_px(self) -> float | None:
+        """The known localisation error per axis in pixels."""
+        if self.localisation_error_um is None:
+            return None
+        return self.localisation_error_um / self.length
+
+
+def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
+    """Return a column as float64, or raise LabelError at the first value that is no number."""
+    values = pd.to_numeric(tracks[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        row = int(bad[0])
+        raise LabelError(
+            f"tracks: column '{column}', row {row} (particle {tracks['particle'].iloc[row]}, "
+            f"frame {tracks['frame'].iloc[row]}) holds {tracks[column].iloc[row]!r}, "
+            "not a finite number: remove or correct it"
+        )
+    return values
+
+
+def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
+    """Check a table of tracks and return it as arrays, sorted by particle and frame.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Columns ``particle``, ``frame`` (whole numbers), ``x`` and ``y`` (pixels); any order of
+        rows, other columns are ignored.
+
+    Raises
+    ------
+    LabelError
+        A column is missing, holds text or a non-finite value, a frame is no whole number, or a
+        particle has two positions in one frame.
+    """
+    missing = [name for name in _COLUMNS if name not in tracks.columns]
+    if missing:
+        raise LabelError(
+            f"tracks: no column '{missing[0]}' among {list(map(str, tracks.columns))}: "
+            "the columns particle, frame, x and y are needed"
+        )
+    codes, particle = pd.factorize(tracks["particle"], sort=True)
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0])
+        raise LabelError(f"tracks: column 'particle', row {row} is empty: name its particle")
+    frame_number = _numbers(tracks, "frame")
+    position = np.column_stack([_numbers(tracks, "x"), _numbers(tracks, "y")])
+    frame = np.rint(frame_number).astype(np.int64)
+    fractional = np.flatnonzero(frame != frame_number)
+    if fractional.size:
+        row = int(fractional[0])
+        raise LabelError(
+            f"tracks: column 'frame', row {row} (particle {tracks['particle'].iloc[row]}) holds "
+            f"{frame_number[row]}: frames are whole numbers"
+        )
+
+    order = np.lexsort((frame, codes))
+    codes, frame, position = codes[order], frame[order], position[order]
+    twice = np.flatnonzero((np.diff(codes) == 0) & (np.diff(frame) == 0))
+    if twice.size:
+        row = int(twice[0])
+        raise LabelError(
+            f"tracks: particle {particle[codes[row]]} has two positions in frame {frame[row]}: "
+            "keep one"
+        )
+    start = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(particle)))])
+    return TrackArrays(np.asarray(particle), start.astype(np.int64), frame, position)
+
+
+def steps_of(tracks: TrackArrays, stride: int = 1) -> Steps:
+    """Return the displacements between consecutive positions, every `stride`-th frame.
+
+    Raises
+    ------
+    ConfigError
+        `stride` is no whole number of at least 1.
+    """
+    if isinstance(stride, bool) or stride != int(stride) or stride < 1:
+        raise ConfigError(f"stride is {stride}: give a whole number of frames, 1 or more")
+    stride = int(stride)
+    owner = np.repeat(np.arange(len(tracks.particle)), tracks.lengths)
+    phase = tracks.frame % stride
+    order = np.lexsort((tracks.frame, phase, owner))
+    owner, phase = owner[order], phase[order]
+    frame, position = tracks.frame[order], tracks.position[order]
+    same = (np.diff(owner) == 0) & (np.diff(phase) == 0)
+    gap = np.diff(frame)[same] // stride
+    displacement = np.diff(position, axis=0)[same]
+    step_owner = owner[1:][same]
+    step_phase = phase[1:][same]
+    fresh = np.ones(len(gap), dtype=bool)
+    fresh[1:] = (np.diff(step_owner) != 0) | (np.diff(step_phase) != 0)
+    start = np.append(np.flatnonzero(fresh), len(gap))
+    with_steps, number = np.unique(step_owner[start[:-1]], return_inverse=True)
+    return Steps(
+        displacement=displacement,
+        gap=gap.astype(np.int64),
+        start=start.astype(np.int64),
+        owner=number.astype(np.int64),
+        particle=tracks.particle[with_steps],
+        stride=stride,
+    )
