@@ -1,0 +1,219 @@
+"""The report of an analysis: its numbers, sentences and tables in the order that a reader wants."""
+
+from typing import Any
+
+import numpy as np
+
+from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.pictures import Picture
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.diffusion import Estimate
+from cloudtrainer.figures import display_unit, with_interval
+from cloudtrainer.report import Headline, Report, ReportTable
+from cloudtrainer.version import __version__
+
+
+def video_report(
+    source: Source,
+    tracked: Tracked,
+    measured: Measurement,
+    summary: dict[str, Any],
+    pictures: list[Picture],
+) -> Report:
+    """Return the report of one video or table of tracks."""
+    return Report(
+        title=f"Diffusion in {source.name}",
+        subtitle=_subtitle(source),
+        headline=_headline(measured, summary),
+        warnings=tuple(summary["warnings"]),
+        figures=tuple(picture.figure for picture in pictures),
+        tables=(_numbers_table(tracked, measured, summary), _checks_table(measured)),
+        methods=_methods(source, tracked, measured),
+        settings=summary["config"],
+        provenance={
+            "video": summary["video"],
+            "calibration": summary["calibration"],
+            "model": summary["model"],
+            "version": __version__,
+        },
+    )
+
+
+def combined_report(
+    summary: dict[str, Any], singles: list[tuple[str, dict[str, Any]]], D: Estimate, alpha: Estimate
+) -> Report:
+    """Return the report of several videos together."""
+    rows = []
+    for folder, single in singles:
+        measured = single["measured"]
+        own_D = next(value for name, value in measured.items() if name.startswith("D_"))
+        rows.append(
+            (
+                single["video"]["name"],
+                _entry_text(own_D),
+                _entry_text(measured["alpha"]),
+                measured["tracks"],
+                measured["motion_type"],
+                f"{folder}/report.html",
+            )
+        )
+    return Report(
+        title=f"Diffusion in {len(singles)} videos",
+        subtitle="The video is the replicate: means and intervals are over videos.",
+        headline=(_headline_of("D", D, "mean over videos"), _headline_of("alpha", alpha, "")),
+        warnings=tuple(summary["warnings"]),
+        tables=(
+            ReportTable(
+                heading="Each video",
+                columns=("video", "D", "alpha", "tracks", "kind of motion", "report"),
+                rows=tuple(rows),
+                note="In brackets: 95% intervals over the particles of the video.",
+            ),
+        ),
+        provenance={
+            "videos": {single["video"]["name"]: single["video"]["sha256"] for _, single in singles},
+            "version": __version__,
+        },
+    )
+
+
+def _subtitle(source: Source) -> str:
+    parts = []
+    if source.shape is not None:
+        frames, height, width = source.shape
+        parts.append(f"{frames} frames of {width} x {height} px")
+    if source.pixel_size_um is not None:
+        parts.append(f"{source.pixel_size_um:.4g} µm a pixel")
+    if source.frame_interval_s is not None:
+        parts.append(f"{source.frame_interval_s:.4g} s between frames")
+    if source.exposure_s is None:
+        parts.append("exposure unknown")
+    else:
+        parts.append(f"{source.exposure_s:.4g} s exposure")
+    return ", ".join(parts)
+
+
+def _headline(measured: Measurement, summary: dict[str, Any]) -> tuple[Headline, ...]:
+    D = measured.diffusion
+    note = f"from displacements over {D.stride} frames" if D.stride > 1 else ""
+    return (
+        _headline_of("D", D, note),
+        _headline_of("alpha", measured.anomalous.alpha, note),
+        Headline("Motion", measured.motion.motion_type, "", measured.motion.sentence),
+    )
+
+
+def _headline_of(label: str, estimate: Estimate, note: str) -> Headline:
+    if not np.isfinite(estimate.value):
+        return Headline(label, "not estimated", "", str(estimate.reason))
+    value, _, interval = with_interval(
+        estimate.value, estimate.low, estimate.high, estimate.unit
+    ).partition(" (95%: ")
+    spoken = f"95% interval {interval.rstrip(')')}" if interval else ""
+    return Headline(label, value, spoken, note)
+
+
+def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, Any]) -> ReportTable:
+    found = summary["measured"]
+    length = "µm" if measured.msd.length_unit == "um" else "px"
+    error = found.get("localisation_error_um", found.get("localisation_error_px"))
+    K = measured.anomalous.K
+    full = measured.anomalous.alpha_full_exposure
+    rows: list[tuple[object, ...]] = [
+        ("particles in a frame", found["particles_per_frame"], "mean over the frames"),
+        ("tracks", found["tracks"], f"displacements: {measured.diffusion.displacements}"),
+        (
+            f"localisation error ({length}, each axis)",
+            error,
+            found["localisation_error_from"],
+        ),
+        (
+            f"offset of the MSD ({length}²)",
+            measured.diffusion.offset,
+            "4 (localisation error)² less the motion blur; it may be negative",
+        ),
+        (
+            f"K ({display_unit(K.unit)})",
+            _entry_text(summary["measured"][_key(found, "K_")]),
+            "MSD = 4 K t^alpha + offset",
+        ),
+    ]
+    if full is not None:
+        rows.append(
+            (
+                "alpha, if exposed throughout",
+                full,
+                "the exposure is unknown: alpha lies between this and the headline",
+            )
+        )
+    if measured.short_lag_diffusion is not None:
+        short = measured.short_lag_diffusion
+        rows.append(
+            (
+                "D from all displacements",
+                with_interval(short.value, short.low, short.high, short.unit),
+                "not used: see the warnings",
+            )
+        )
+    if tracked.search_range_px is not None:
+        reason = tracked.suggested.reason if tracked.suggested else "given"
+        rows.append(("search range (px)", tracked.search_range_px, reason))
+    rows.append(("drift (px a frame)", tracked.drift.speed_px_per_frame, tracked.drift.sentence))
+    rows.append(("static specks masked", tracked.specks, "places that never move"))
+    return ReportTable("Numbers", ("what", "value", "note"), tuple(rows))
+
+
+def _checks_table(measured: Measurement) -> ReportTable:
+    rows = tuple(
+        (check.name, check.passed, check.number, check.description, check.sentence)
+        for check in measured.checks
+    )
+    return ReportTable(
+        "Does the model hold?", ("check", "passed", "number", "what it is", "what it says"), rows
+    )
+
+
+def _methods(source: Source, tracked: Tracked, measured: Measurement) -> str:
+    """Return a paragraph for the methods of a paper, with this analysis's own numbers."""
+    D = measured.diffusion
+    parts = []
+    if source.video is not None:
+        parts.append(
+            f"Particles were located to sub-pixel precision by a neural network (cloudtrainer "
+            f"{__version__})."
+        )
+    if tracked.search_range_px is not None:
+        parts.append(
+            "Positions were linked with trackpy (Crocker & Grier 1996) at a search range of "
+            f"{tracked.search_range_px:.1f} px."
+        )
+    parts.append(tracked.drift.sentence)
+    if not np.isfinite(D.value):
+        return " ".join(parts)
+    over = f" over {D.stride} frames" if D.stride > 1 else ""
+    exposure = (
+        "the offset of the mean squared displacement, which localisation error raises and motion "
+        "blur lowers, was a free parameter"
+        if source.exposure_s is None
+        else f"motion blur followed from the exposure of {source.exposure_s:.4g} s and the "
+        "localisation error was a free parameter"
+    )
+    parts.append(
+        f"The diffusion coefficient was estimated by maximum likelihood from the displacements"
+        f"{over} of {D.particles} tracks ({D.displacements} displacements; Berglund 2010, Phys. "
+        f"Rev. E 82, 011917); {exposure}. The anomalous exponent was estimated by maximum "
+        "likelihood for fractional Brownian motion with the same offset. Intervals are 95%, by "
+        "bootstrap over particles."
+    )
+    return " ".join(parts)
+
+
+def _entry_text(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "not estimated"
+    return with_interval(entry["value"], entry["low"], entry["high"], entry["unit"])
+
+
+def _key(measured: dict[str, Any], beginning: str) -> str:
+    return next(name for name in measured if name.startswith(beginning))

@@ -1,0 +1,144 @@
+"""From tracks to numbers: MSD, D, alpha, the tests of the model, and what to be wary of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.diffusion import (
+    AnomalousEstimate,
+    Check,
+    DisplacementCorrelations,
+    Estimate,
+    MeanSquaredDisplacement,
+    Motion,
+    check_model,
+    displacement_correlations,
+    estimate_anomalous,
+    estimate_diffusion,
+    mean_squared_displacement,
+    motion_type,
+)
+
+# Where displacements of neighbouring frames cannot be trusted, those over this many frames are
+# used: the correlations that compression leaves have died away by then.
+LONG_LAG_FRAMES = 5
+# An ensemble interval this much wider than the likelihood's says that the particles differ.
+SPREAD_WARNING = 1.5
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the tracks of a source say.
+
+    Attributes
+    ----------
+    msd : MeanSquaredDisplacement
+        Of each track and of the ensemble.
+    diffusion : Estimate
+        D; from long lags where the model failed at short ones.
+    short_lag_diffusion : Estimate or None
+        D from all displacements, where `diffusion` is from long lags.
+    anomalous : AnomalousEstimate
+        Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
+    motion : Motion
+        The kind of motion.
+    checks : tuple of Check
+        Tests of the model.
+    correlations : DisplacementCorrelations
+        What the first of them rests on.
+    particles : DataFrame
+        One row a particle: ``particle, first_frame, frames, D..., alpha...``.
+    warnings : tuple of str
+        What the user should know.
+    """
+
+    msd: MeanSquaredDisplacement
+    diffusion: Estimate
+    short_lag_diffusion: Estimate | None
+    anomalous: AnomalousEstimate
+    motion: Motion
+    checks: tuple[Check, ...]
+    correlations: DisplacementCorrelations
+    particles: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
+    """Estimate what the tracks say, in um and s where the source is calibrated."""
+    interval = source.frame_interval_s if source.calibrated else None
+    pixel = source.pixel_size_um if source.calibrated else None
+    exposure = source.exposure_s if source.calibrated else None
+
+    def diffusion_at(stride: int) -> Estimate:
+        return estimate_diffusion(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+
+    def anomalous_at(stride: int) -> AnomalousEstimate:
+        return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+
+    checks = check_model(tracks)
+    failed = [check for check in checks if not check.passed]
+    diffusion = short = diffusion_at(1)
+    stride = 1
+    warnings = [check.sentence for check in failed]
+    if failed:
+        from_long = diffusion_at(LONG_LAG_FRAMES)
+        if np.isfinite(from_long.value):
+            diffusion, stride = from_long, LONG_LAG_FRAMES
+            warnings.append(
+                f"D and alpha are therefore taken from displacements over {stride} frames, "
+                f"which gives D = {diffusion}; all displacements would give {short}."
+            )
+        else:
+            warnings.append(
+                "The tracks are too short to use longer displacements instead: do not publish D "
+                "without finding the cause."
+            )
+    anomalous = anomalous_at(stride)
+    warnings += _reservations(diffusion, stride)
+    return Measurement(
+        msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
+        diffusion=diffusion,
+        short_lag_diffusion=short if stride > 1 else None,
+        anomalous=anomalous,
+        motion=motion_type(anomalous),
+        checks=tuple(checks),
+        correlations=displacement_correlations(tracks),
+        particles=_particles(tracks, source, stride),
+        warnings=tuple(warnings),
+    )
+
+
+def _reservations(diffusion: Estimate, stride: int) -> list[str]:
+    if not np.isfinite(diffusion.value):
+        return [f"D was not estimated: {diffusion.reason}."]
+    warnings = []
+    if diffusion.particles < 10:
+        warnings.append(
+            f"D rests on {diffusion.particles} particles: its interval is rough; film more."
+        )
+    if stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
+        warnings.append(
+            f"The particles differ: the standard error over particles is "
+            f"{diffusion.spread_ratio:.1f} times that of identical particles. D is the mean over "
+            "the population; look at the histogram of D."
+        )
+    return warnings
+
+
+def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFrame:
+    """Return one row a particle, with the model's intervals."""
+    interval = source.frame_interval_s if source.calibrated else None
+    pixel = source.pixel_size_um if source.calibrated else None
+    exposure = source.exposure_s if source.calibrated else None
+    seen = tracks.groupby("particle")["frame"].agg(first_frame="min", frames="size").reset_index()
+    D = estimate_diffusion(
+        tracks, interval, pixel, exposure, per_track=True, interval="model", stride=stride
+    )
+    alpha = estimate_anomalous(
+        tracks, interval, pixel, exposure, per_track=True, interval="model", stride=stride
+    )
+    D = D.drop(columns=["displacements", "unit", "reason"])
+    alpha = alpha.drop(columns=["displacements", "unit", "reason"])
+    return seen.merge(D, on="particle", how="left").merge(alpha, on="particle", how="left")

@@ -1,0 +1,171 @@
+"""The figures of an analysis, drawn for the report and for the folder of figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.figures import (
+    Units,
+    correlation_figure,
+    counts_figure,
+    detections_figure,
+    histogram_figure,
+    linking_figure,
+    msd_figure,
+    to_png,
+    to_svg,
+    trajectories_figure,
+)
+from cloudtrainer.report import ReportFigure
+from cloudtrainer.video import Video
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Add = Callable[[str, "Figure", str, str], None]
+
+_NORMAL_95 = 1.96
+# Beyond a quarter of the longest track few pairs are left, and those that are depend on each other.
+_SHOWN_SHARE_OF_LAGS = 0.25
+_FEWEST_SHOWN_LAGS = 10
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure under its file name, for the report as PNG and for a paper as SVG."""
+
+    name: str
+    figure: ReportFigure
+    svg: bytes
+
+
+def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Picture]:
+    """Draw every figure of an analysis, in the order of the report."""
+    pictures = []
+
+    def add(name: str, drawn: "Figure", heading: str, caption: str) -> None:
+        pictures.append(
+            Picture(
+                name,
+                ReportFigure(heading=heading, caption=caption, png=to_png(drawn), alt=heading),
+                to_svg(drawn),
+            )
+        )
+
+    if source.video is not None:
+        _draw_frames(source, source.video, tracked, add)
+    if tracked.tracks.empty:
+        return pictures
+    add(
+        "msd",
+        msd_figure(
+            _shown_lags(measured),
+            diffusion=measured.diffusion,
+            anomalous=measured.anomalous,
+            units=Units(length=measured.msd.length_unit, time=measured.msd.time_unit),
+        ),
+        "Mean squared displacement",
+        "Ensemble MSD with its 95% band, and the curves of the estimates. The estimates come from "
+        "the displacements themselves (maximum likelihood), not from a fit to these points, which "
+        "depend on each other. A straight line on the left and slope 1 on the right are Brownian "
+        "motion; the offset at lag 0 is localisation error (up) and motion blur (down).",
+    )
+    _draw_distributions(measured, add)
+    if tracked.scan is not None and tracked.search_range_px is not None:
+        step_sd = tracked.suggested.step_sd_px if tracked.suggested else None
+        add(
+            "linking",
+            linking_figure(
+                tracked.scan,
+                tracked.displacements_px(),
+                tracked.search_range_px,
+                step_sd_px=step_sd,
+            ),
+            "Linking",
+            "Left: D against the search range; on a plateau the range neither cuts off steps nor "
+            "swaps particles. Right: the steps that were linked; they should die away well before "
+            "the search range.",
+        )
+    found = measured.correlations
+    add(
+        "correlations",
+        correlation_figure(found.lag, found.value, found.standard_error),
+        "Are the displacements independent?",
+        "Correlation of displacements k frames apart, with 95% intervals. At one frame it shows "
+        "localisation error (negative) and motion blur (positive); from two frames on it vanishes "
+        "if the motion is Brownian and the positions are measured independently.",
+    )
+    return pictures
+
+
+def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> None:
+    detections = tracked.detections
+    counts = np.bincount(detections["frame"].to_numpy(), minlength=len(video))
+    number = int(np.argsort(counts, kind="stable")[len(counts) // 2])
+    frame = video.frames(number, number + 1)[0]
+    pixel = source.pixel_size_um
+    add(
+        "detections",
+        detections_figure(
+            frame,
+            detections[detections["frame"] == number],
+            pixel_size_um=pixel,
+            title=f"frame {number + source.origin[0]}",
+        ),
+        "Detections",
+        "A typical frame with what was found in it. If particles are missed or noise is found, "
+        "change the threshold or train a detector on labelled frames of your own.",
+    )
+    add(
+        "particles_per_frame",
+        counts_figure(counts),
+        "Particles in each frame",
+        "A steady number is what you want; a fall is bleaching or loss of focus.",
+    )
+    if not tracked.tracks.empty:
+        add(
+            "trajectories",
+            trajectories_figure(frame, tracked.tracks, pixel_size_um=pixel),
+            "Trajectories",
+            "All tracks over one frame. Long straight jumps are wrong links.",
+        )
+
+
+def _draw_distributions(measured: Measurement, add: Add) -> None:
+    particles = measured.particles
+    unit = {"um": "µm²/s", "px": "px²/frame"}[measured.msd.length_unit]
+    add(
+        "D_of_particles",
+        histogram_figure(particles["D"], label=f"D ({unit})", estimate=measured.diffusion),
+        "D of each particle",
+        "Estimates from single tracks; their scatter is mostly their own uncertainty, more so the "
+        "shorter the tracks. The line and band are the ensemble's D and its 95% interval.",
+    )
+    add(
+        "alpha_of_particles",
+        histogram_figure(particles["alpha"], label="alpha", estimate=measured.anomalous.alpha),
+        "Exponent of each particle",
+        "Exponents from single tracks are very uncertain; judge the kind of motion by the "
+        "ensemble's alpha (line and band), and by the test in the table below.",
+    )
+
+
+def _shown_lags(measured: Measurement) -> pd.DataFrame:
+    msd = measured.msd
+    shown = max(_FEWEST_SHOWN_LAGS, int(_SHOWN_SHARE_OF_LAGS * len(msd.lag)))
+    table = pd.DataFrame(
+        {
+            "lag": msd.lag_time,
+            "msd": msd.ensemble,
+            "low": msd.ensemble - _NORMAL_95 * msd.standard_error,
+            "high": msd.ensemble + _NORMAL_95 * msd.standard_error,
+            "pairs": msd.pairs.sum(axis=0),
+        }
+    )
+    return table.iloc[:shown]

@@ -1,0 +1,285 @@
+"""`analyze`: videos in; tables, figures, estimates and a report out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cloudtrainer.analysis.document import combined_report, video_report
+from cloudtrainer.analysis.measure import Measurement, measure
+from cloudtrainer.analysis.outputs import output_folder, write_json, write_table
+from cloudtrainer.analysis.pictures import draw
+from cloudtrainer.analysis.several import combine
+from cloudtrainer.analysis.source import Given, Source, open_source
+from cloudtrainer.analysis.summary import summarise
+from cloudtrainer.analysis.tracks import given_tracks, track_video
+from cloudtrainer.config import Config
+from cloudtrainer.detector import ParticleDetector, load_model
+from cloudtrainer.diffusion import Estimate
+from cloudtrainer.errors import ConfigError
+from cloudtrainer.inference import Progress
+from cloudtrainer.report import write_report
+from cloudtrainer.video import Video
+
+Input = Video | pd.DataFrame | NDArray[Any] | str | Path
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was measured in one video, or in several together.
+
+    Attributes
+    ----------
+    out : Path
+        Folder with ``report.html``, ``summary.json``, ``tracks.csv`` and the other tables.
+    summary : dict
+        What ``summary.json`` holds.
+    detections, tracks : DataFrame
+        Positions in pixels of the whole video; ``tracks`` has ``particle``, and drift taken out.
+        Of several videos also ``video``.
+    diffusion, alpha : Estimate
+        D and the anomalous exponent; of several videos their means, with the interval over videos.
+    measurement : Measurement or None
+        All that the tracks say; None for several videos.
+    videos : tuple of Analysis
+        The analyses of the single videos, where there are several.
+    """
+
+    out: Path
+    summary: dict[str, Any]
+    detections: pd.DataFrame
+    tracks: pd.DataFrame
+    diffusion: Estimate
+    alpha: Estimate
+    measurement: Measurement | None
+    videos: tuple["Analysis", ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{video.summary['video']['name']}:\n{video}\n" for video in self.videos]
+        if self.videos:
+            lines.append(f"All {len(self.videos)} videos:")
+        measured = self.summary["measured"]
+        if measured["particles_per_frame"] is not None:
+            lines.append(
+                f"{measured['particles_per_frame']:.1f} particles a frame, "
+                f"{measured['tracks']} tracks"
+            )
+        lines.append(f"D     = {_spoken(self.diffusion)}")
+        lines.append(f"alpha = {_spoken(self.alpha)}")
+        lines.append(f"Motion: {measured['motion_type']}")
+        lines += [f"warning: {warning}" for warning in self.summary["warnings"]]
+        return "\n".join(lines)
+
+
+def analyze(
+    videos: Input | Sequence[Input],
+    out: str | Path,
+    model: ParticleDetector | str | Path | None = None,
+    *,
+    config: Config | None = None,
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
+    exposure_s: float | None = None,
+    frames: tuple[int, int | None] | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    channel: int | None = None,
+    plane: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Measure diffusion in videos, from detections to a report.
+
+    Parameters
+    ----------
+    videos : path, Video, ndarray, table of tracks, or a sequence of these
+        What to analyse. A ``.csv`` or ``.parquet`` file is a table of tracks (``particle, frame, x,
+        y``), of this package, trackpy or TrackMate. Several videos are analysed one by one and
+        together: the video is then the replicate.
+    out : str or Path
+        Folder for the results; it appears whole or not at all.
+    model : ParticleDetector, str, Path or None
+        A detector, or what `load_model` takes; None: the bundled model.
+    config : Config, optional
+        The settings; the section ``analysis`` is used.
+    pixel_size_um, frame_interval_s : float, optional
+        Calibration, um and s; None: the file's own. Without both, results are in pixels and frames.
+    exposure_s : float, optional
+        Exposure of a frame, s; None: unknown, the offset of the MSD is then free in sign.
+    frames : (int, int or None), optional
+        First frame, and the first one after the last (None: to the end).
+    region : (int, int, int, int), optional
+        x, y, width and height of the part to use, px.
+    channel, plane : int, optional
+        Channel and Z-plane of a file that has several.
+    overwrite : bool
+        Replace the results that ``out`` holds.
+    progress : callable, optional
+        Called with the frames done and the number of all frames, for each video.
+
+    Returns
+    -------
+    Analysis
+        What was measured; the same is in the output folder.
+
+    Raises
+    ------
+    CloudTrainerError
+        The input cannot be used, or the folder cannot be written; nothing is left half-written.
+    """
+    inputs: list[Input] = (
+        [videos]
+        if isinstance(videos, Video | pd.DataFrame | np.ndarray | str | Path)
+        else list(videos)
+    )
+    if not inputs:
+        raise ConfigError("no video was given")
+    config = config or Config()
+    given = Given(pixel_size_um, frame_interval_s, exposure_s, frames, region, channel, plane)
+    out = Path(out)
+    with output_folder(out, overwrite=overwrite) as folder:
+        sources = [open_source(thing, given) for thing in inputs]
+        needed = any(source.video is not None for source in sources)
+        detector = _detector(model) if needed else None
+        if len(sources) == 1:
+            return _analyse_one(sources[0], detector, config, folder, out, progress)
+        singles = []
+        for source, name in zip(sources, _folder_names(sources), strict=True):
+            (folder / name).mkdir()
+            singles.append(
+                _analyse_one(source, detector, config, folder / name, out / name, progress)
+            )
+        return _join(singles, config, folder, out)
+
+
+def _analyse_one(
+    source: Source,
+    detector: ParticleDetector | None,
+    config: Config,
+    folder: Path,
+    out: Path,
+    progress: Progress | None,
+) -> Analysis:
+    settings = config.analysis
+    if source.video is not None and detector is not None:
+        tracked = track_video(source.video, detector, settings, progress)
+        model_name = detector.config.model.name
+    else:
+        tracked, model_name = given_tracks(source, settings), None
+    measured = measure(tracked.tracks, source, settings.seed)
+    warnings = (*source.warnings, *tracked.warnings, *measured.warnings)
+    summary = summarise(source, tracked, measured, config, warnings, model_name)
+
+    detections = _in_whole_video(tracked.detections, source)
+    tracks = _in_whole_video(tracked.tracks, source)
+    if source.video is not None:
+        write_table(detections, folder / "detections")
+    write_table(tracks, folder / "tracks")
+    write_table(measured.particles, folder / "particles")
+    _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
+    pictures = draw(source, tracked, measured)
+    (folder / "figures").mkdir()
+    for picture in pictures:
+        (folder / "figures" / f"{picture.name}.png").write_bytes(picture.figure.png)
+        (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
+    write_report(folder / "report.html", video_report(source, tracked, measured, summary, pictures))
+    write_json(summary, folder / "summary.json")
+    return Analysis(
+        out=out,
+        summary=summary,
+        detections=detections,
+        tracks=tracks,
+        diffusion=measured.diffusion,
+        alpha=measured.anomalous.alpha,
+        measurement=measured,
+    )
+
+
+def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> Analysis:
+    combined = combine([single.summary for single in singles], [
+        (single.diffusion, single.alpha) for single in singles
+    ])  # fmt: skip
+    tracks = _stacked(singles, [single.tracks for single in singles])
+    write_table(tracks, folder / "tracks")
+    write_report(
+        folder / "report.html",
+        combined_report(
+            combined.summary,
+            [(single.out.name, single.summary) for single in singles],
+            combined.diffusion,
+            combined.alpha,
+        ),
+    )
+    write_json(combined.summary, folder / "summary.json")
+    return Analysis(
+        out=out,
+        summary=combined.summary,
+        detections=_stacked(singles, [single.detections for single in singles]),
+        tracks=tracks,
+        diffusion=combined.diffusion,
+        alpha=combined.alpha,
+        measurement=None,
+        videos=tuple(singles),
+    )
+
+
+def _stacked(singles: list[Analysis], tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of several videos below each other, particles numbered through."""
+    named, first = [], 0
+    for single, table in zip(singles, tables, strict=True):
+        named.append(table.assign(video=single.out.name))
+        if "particle" in table and len(table):
+            named[-1]["particle"] += first
+            first = int(named[-1]["particle"].max()) + 1
+    return pd.concat(named, ignore_index=True)
+
+
+def _detector(model: ParticleDetector | str | Path | None) -> ParticleDetector:
+    return model if isinstance(model, ParticleDetector) else load_model(model)
+
+
+def _folder_names(sources: list[Source]) -> list[str]:
+    """Return a folder name for each source, from its file name and a number where two agree."""
+    names: list[str] = []
+    for source in sources:
+        stem = Path(source.name).name.split(".")[0] or "video"
+        name, again = stem, 1
+        while name in names:
+            again += 1
+            name = f"{stem}_{again}"
+        names.append(name)
+    return names
+
+
+def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Move positions from the part that was used to the whole video."""
+    frame, x, y = source.origin
+    if (frame, x, y) == (0, 0, 0):
+        return table
+    return table.assign(frame=table["frame"] + frame, x=table["x"] + x, y=table["y"] + y)
+
+
+def _msd_table(measured: Measurement) -> pd.DataFrame:
+    msd = measured.msd
+    return pd.DataFrame(
+        {
+            "lag_frames": msd.lag,
+            f"lag_{msd.time_unit}": msd.lag_time,
+            f"msd_{msd.length_unit}2": msd.ensemble,
+            f"standard_error_{msd.length_unit}2": msd.standard_error,
+            "pairs": msd.pairs.sum(axis=0),
+        }
+    )
+
+
+def _spoken(estimate: Estimate) -> str:
+    if not np.isfinite(estimate.value):
+        return f"not estimated ({estimate.reason})"
+    unit = "" if estimate.unit == "1" else f" {estimate.unit}"
+    return (
+        f"{estimate.value:.4g}{unit}, 95% interval {estimate.low:.4g} to {estimate.high:.4g} "
+        f"({estimate.interval})"
+    )

@@ -1,0 +1,128 @@
+"""Several videos together: the video is the replicate, because its tracks share its faults."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cloudtrainer.analysis.summary import estimate_entry
+from cloudtrainer.diffusion import Estimate
+from cloudtrainer.version import __version__
+
+
+@dataclass(frozen=True)
+class Combined:
+    """The mean over videos.
+
+    Attributes
+    ----------
+    diffusion, alpha : Estimate
+        Means over videos.
+    summary : dict
+        What ``summary.json`` of the whole holds.
+    """
+
+    diffusion: Estimate
+    alpha: Estimate
+    summary: dict[str, Any]
+
+
+def combine(
+    summaries: list[dict[str, Any]], estimates: list[tuple[Estimate, Estimate]]
+) -> Combined:
+    """Average D and alpha over videos, each video with equal weight.
+
+    The interval is Student's, from the scatter between videos; videos without an estimate, or in
+    another unit than the first, are left out and named.
+    """
+    warnings = []
+    units = {D.unit for D, _ in estimates if np.isfinite(D.value)}
+    if len(units) > 1:
+        warnings.append("Some videos are calibrated and others are not: D is not averaged.")
+    D = _mean([D for D, _ in estimates], comparable=len(units) <= 1)
+    alpha = _mean([alpha for _, alpha in estimates], comparable=True)
+    for summary, (own, _) in zip(summaries, estimates, strict=True):
+        if not np.isfinite(own.value):
+            warnings.append(f"{summary['video']['name']} gave no estimate and is left out.")
+    if 0 < D.particles < 3:
+        warnings.append(
+            f"{D.particles} videos say little about the scatter between videos: the interval is "
+            "wide; film three or more."
+        )
+    warnings += [
+        f"{summary['video']['name']}: {warning}"
+        for summary in summaries
+        for warning in summary["warnings"]
+    ]
+    first = summaries[0]
+    key = next(name for name in first["measured"] if name.startswith("D_"))
+    per_frame = [
+        summary["measured"]["particles_per_frame"]
+        for summary in summaries
+        if summary["measured"]["particles_per_frame"] is not None
+    ]
+    kinds = {summary["measured"]["motion_type"] for summary in summaries}
+    models = {summary["measured"]["motion_model"] for summary in summaries}
+    summary = {
+        "measured": {
+            key: estimate_entry(D),
+            "alpha": estimate_entry(alpha),
+            "particles_per_frame": float(np.mean(per_frame)) if per_frame else None,
+            "tracks": sum(summary["measured"]["tracks"] for summary in summaries),
+            "motion_type": kinds.pop() if len(kinds) == 1 else "Undetermined",
+            "motion_model": models.pop() if len(models) == 1 else "undetermined",
+        },
+        "calibration": {
+            name: _common([summary["calibration"][name] for summary in summaries])
+            for name in first["calibration"]
+        },
+        "warnings": warnings,
+        "checks": [
+            {"video": summary["video"]["name"], **check}
+            for summary in summaries
+            for check in summary["checks"]
+        ],
+        "config": first["config"],
+        "model": first["model"],
+        "version": __version__,
+        "video": {
+            "name": ", ".join(summary["video"]["name"] for summary in summaries),
+            "sha256": [summary["video"]["sha256"] for summary in summaries],
+            "shape": [summary["video"]["shape"] for summary in summaries],
+        },
+        "videos": summaries,
+    }
+    return Combined(D, alpha, summary)
+
+
+def _common(values: list[Any]) -> Any:
+    """Return what all videos share, or None."""
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _mean(estimates: list[Estimate], *, comparable: bool) -> Estimate:
+    from scipy import stats
+
+    good = [estimate for estimate in estimates if np.isfinite(estimate.value)]
+    if not good or not comparable:
+        reason = "no video gave an estimate" if not good else "the videos have different units"
+        nan = float("nan")
+        return replace(
+            estimates[0], value=nan, standard_error=nan, low=nan, high=nan, reason=reason
+        )
+    if len(good) == 1:
+        return replace(good[0], interval=f"{good[0].interval} within the one video")
+    values = np.array([estimate.value for estimate in good])
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    mean = float(values.mean())
+    return replace(
+        good[0],
+        value=mean,
+        standard_error=error,
+        low=max(mean - half, 0.0),
+        high=mean + half,
+        interval=f"Student's t over {len(values)} videos",
+        particles=len(values),
+        displacements=sum(estimate.displacements for estimate in good),
+    )

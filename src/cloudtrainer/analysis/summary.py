@@ -1,0 +1,109 @@
+"""``summary.json``: every number with its interval, how it was made, and from what."""
+
+from typing import Any
+
+import numpy as np
+
+from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.config import Config
+from cloudtrainer.diffusion import Estimate
+from cloudtrainer.version import __version__
+
+
+def summarise(
+    source: Source,
+    tracked: Tracked,
+    measured: Measurement,
+    config: Config,
+    warnings: tuple[str, ...],
+    model_name: str | None,
+) -> dict[str, Any]:
+    """Return what ``summary.json`` holds, as plain numbers and text."""
+    length = "um" if source.calibrated else "px"
+    unit = "um2_per_s" if source.calibrated else "px2_per_frame"
+    error, error_from = _localisation_error(source, tracked, measured)
+    detections = tracked.detections
+    frames = source.shape[0] if source.shape else None
+    return {
+        "measured": {
+            f"D_{unit}": estimate_entry(measured.diffusion),
+            "alpha": estimate_entry(measured.anomalous.alpha),
+            f"K_{length}2_per_{'s' if source.calibrated else 'frame'}_to_alpha": estimate_entry(
+                measured.anomalous.K
+            ),
+            "alpha_if_exposed_throughout": measured.anomalous.alpha_full_exposure,
+            "msd_offset": measured.diffusion.offset,
+            "particles_per_frame": len(detections) / frames if frames else None,
+            "tracks": int(tracked.tracks["particle"].nunique()),
+            f"localisation_error_{length}": error,
+            "localisation_error_from": error_from,
+            "motion_type": measured.motion.motion_type,
+            "motion_model": measured.motion.motion_model,
+            "search_range_px": tracked.search_range_px,
+            "static_specks": tracked.specks,
+            "drift_px_per_frame": tracked.drift.speed_px_per_frame,
+        },
+        "calibration": {
+            "pixel_size_um": source.pixel_size_um,
+            "frame_interval_s": source.frame_interval_s,
+            "exposure_s": source.exposure_s,
+            "source": source.calibration_source,
+        },
+        "warnings": list(warnings),
+        "checks": [
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "number": check.number,
+                "what": check.description,
+                "p_value": check.p_value,
+                "sentence": check.sentence,
+            }
+            for check in measured.checks
+        ],
+        "config": config.to_dict()["analysis"],
+        "model": model_name,
+        "version": __version__,
+        "video": {
+            "name": source.name,
+            "sha256": source.sha256,
+            "shape": list(source.shape) if source.shape else None,
+            "first_frame": source.origin[0],
+            "region_x": source.origin[1],
+            "region_y": source.origin[2],
+        },
+    }
+
+
+def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
+    """Return an estimate as it stands in ``summary.json``; None where there is none."""
+    if not np.isfinite(estimate.value):
+        return None
+    return {
+        "value": estimate.value,
+        "standard_error": estimate.standard_error,
+        "low": estimate.low,
+        "high": estimate.high,
+        "method": f"{estimate.method}, {estimate.interval}"
+        + (f", displacements over {estimate.stride} frames" if estimate.stride > 1 else ""),
+        "unit": estimate.unit,
+        "model_standard_error": estimate.model_standard_error,
+        "particles": estimate.particles,
+        "displacements": estimate.displacements,
+    }
+
+
+def _localisation_error(
+    source: Source, tracked: Tracked, measured: Measurement
+) -> tuple[float | None, str | None]:
+    """Return the localisation error from the MSD, or else what the detector states."""
+    if measured.diffusion.localisation_error is not None:
+        return measured.diffusion.localisation_error, "offset of the MSD and the exposure"
+    tracks = tracked.tracks
+    if "x_error" in tracks and tracks["x_error"].notna().any():
+        stated = float(np.sqrt(np.nanmean(tracks[["x_error", "y_error"]].to_numpy() ** 2)))
+        pixel = source.pixel_size_um if source.calibrated else 1.0
+        return stated * float(pixel or 1.0), "errors stated by the detector"
+    return None, None

@@ -1,0 +1,141 @@
+"""From a video to its tracks: detections, specks, linking, drift."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.config import AnalysisSettings
+from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.inference import Progress, extract_particles_from_predictions
+from cloudtrainer.tracking import (
+    Drift,
+    SearchRange,
+    search_range_scan,
+    search_range_warning,
+    static_specks,
+    subtract_drift,
+    suggest_search_range,
+    track_particles,
+)
+from cloudtrainer.video import Video
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The tracks of a source and how they came about.
+
+    Attributes
+    ----------
+    detections : DataFrame
+        Detections without static specks; empty where tracks were given.
+    specks : int
+        Static specks that were masked.
+    tracks : DataFrame
+        Tracks, drift taken out: the detections' columns and ``particle``.
+    search_range_px : float or None
+        The search range that was used.
+    suggested : SearchRange or None
+        What it rests on, where it was suggested.
+    scan : DataFrame or None
+        D against the search range.
+    drift : Drift
+        The common motion and what was done about it.
+    warnings : tuple of str
+        What the user should know.
+    """
+
+    detections: pd.DataFrame
+    specks: int
+    tracks: pd.DataFrame
+    search_range_px: float | None
+    suggested: SearchRange | None
+    scan: pd.DataFrame | None
+    drift: Drift
+    warnings: tuple[str, ...]
+
+    def displacements_px(self) -> NDArray[np.float64]:
+        """Return the lengths of all displacements between consecutive frames, px."""
+        tracks = self.tracks.sort_values(["particle", "frame"])
+        step = tracks[["particle", "frame", "x", "y"]].diff()
+        consecutive = (step["particle"] == 0) & (step["frame"] == 1)
+        moved = step.loc[consecutive, ["x", "y"]].to_numpy(np.float64)
+        return np.asarray(np.hypot(moved[:, 0], moved[:, 1]))
+
+
+def track_video(
+    video: Video,
+    model: ParticleDetector,
+    settings: AnalysisSettings,
+    progress: Progress | None = None,
+) -> Tracked:
+    """Detect, mask static specks, link, and take out drift."""
+    found = extract_particles_from_predictions(
+        model,
+        video,
+        settings.threshold,
+        settings.min_area,
+        polarity=settings.polarity,
+        progress=progress,
+    )
+    masked = static_specks(found, n_frames=len(video))
+    detections = masked.detections.reset_index(drop=True)
+    warnings = []
+    if len(masked.specks):
+        warnings.append(
+            f"{len(masked.specks)} static specks (hot pixels, dirt or stuck particles) were "
+            "masked: they are not counted as immobile particles."
+        )
+    if detections.empty or detections["frame"].nunique() < 2:
+        warnings.append(_why_no_tracks(detections, len(video)))
+        tracks = track_particles(detections, 1.0, settings.memory_frames)
+        return Tracked(
+            detections, len(masked.specks), tracks, None, None, None,
+            subtract_drift(tracks, "none"), tuple(warnings),
+        )  # fmt: skip
+
+    suggested = None
+    reach = settings.search_range_px
+    if reach is None:
+        suggested = suggest_search_range(detections, settings.memory_frames)
+        reach = suggested.value_px
+        warnings.extend(suggested.warnings)
+    scan = search_range_scan(detections, reach, memory=settings.memory_frames)
+    warning = search_range_warning(scan)
+    if warning is not None:
+        warnings.append(warning)
+    tracks = track_particles(detections, reach, settings.memory_frames, settings.min_track_frames)
+    drift = subtract_drift(tracks, settings.drift)
+    if drift.significant:
+        warnings.append(drift.sentence)
+    return Tracked(
+        detections, len(masked.specks), drift.tracks, reach, suggested, scan, drift, tuple(warnings)
+    )
+
+
+def given_tracks(source: Source, settings: AnalysisSettings) -> Tracked:
+    """Take the tracks of a table as they are; only drift is looked for."""
+    tracks = source.tracks if source.tracks is not None else pd.DataFrame()
+    frames = tracks.groupby("particle")["frame"].transform("size")
+    tracks = tracks[frames >= settings.min_track_frames].reset_index(drop=True)
+    drift = subtract_drift(tracks, settings.drift)
+    return Tracked(
+        detections=tracks.iloc[:0],
+        specks=0,
+        tracks=drift.tracks,
+        search_range_px=None,
+        suggested=None,
+        scan=None,
+        drift=drift,
+        warnings=(drift.sentence,) if drift.significant else (),
+    )
+
+
+def _why_no_tracks(detections: pd.DataFrame, frames: int) -> str:
+    if detections.empty:
+        return "No particles were found: there are no tracks and nothing was estimated."
+    if frames == 1:
+        return "The video has a single frame: there are no tracks and nothing was estimated."
+    return "Particles were found in one frame only: there are no tracks and nothing was estimated."
