@@ -124,7 +124,7 @@ class SceneSettings(_Section):
     )
     ring_share: float = _setting(0.35, "Share of scenes with defocus rings.", ge=0.0, le=1.0)
     clutter_share: float = _setting(
-        0.5, "Share of scenes with blurred, dim particles that are not wanted.", ge=0.0, le=1.0
+        0.6, "Share of scenes with blurred, dim particles that are not wanted.", ge=0.0, le=1.0
     )
     compressed_share: float = _setting(
         0.25, "Share of scenes with smoothed noise and 8-bit steps, as in movies.", ge=0.0, le=1.0
@@ -179,9 +179,6 @@ class AnalysisSettings(_Section):
     min_track_frames: int = _setting(5, "Shortest track that is kept.", unit="frames", ge=2)
     drift: Literal["auto", "none"] = _setting(
         "auto", "auto: subtract the common motion where it is significant."
-    )
-    bootstrap_repeats: int = _setting(
-        2000, "Bootstrap samples behind an interval.", ge=200, le=100_000
     )
     seed: int = _setting(0, "Seed of the bootstrap.", ge=0)
 

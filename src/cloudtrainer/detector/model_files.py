@@ -1,7 +1,9 @@
 """Model files of this version and of versions 2.0 and 3.0: reading and exporting them."""
 
 import json
+import math
 import pickle
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
@@ -99,14 +101,13 @@ def read_model(path: Path, config: Config | dict[str, Any] | None = None) -> Sto
             for name, tensor in _dictionary(stored["state_dict"]).items()
             if name.startswith("model.")
         }
-        reading = {name: settings.get(name, usual) for name, usual in _EARLIER_READING.items()}
-        return _stored(path, config or settings.get("config"), weights, reading)
+        return _stored(path, config or settings.get("config"), weights, settings)
     if "model_state_dict" in stored:
         weights = _dictionary(stored["model_state_dict"])
-        return _stored(path, config or stored.get("config"), weights, _EARLIER_READING)
-    if path.parent.joinpath("config.json").is_file() and config is None:
-        return _read_export(path.parent, None, path.name)
-    return _stored(path, config, stored, _EARLIER_READING)
+        return _stored(path, config or stored.get("config"), weights, {})
+    if path.parent.joinpath("config.json").is_file():
+        return _read_export(path.parent, config, path.name)
+    return _stored(path, config, stored, {})
 
 
 def export_model(
@@ -159,7 +160,8 @@ def _metadata(
             "out_channels": 5 if grid else 1,
         },
         "training": config.training.model_dump(mode="json"),
-        "performance": scores,
+        # JSON knows no NaN: an error of no detections is left out.
+        "performance": {name: value for name, value in scores.items() if math.isfinite(value)},
         "data_info": {**origin, "augmentation": config.augmentation.enabled},
         "compatibility": {
             "cloudtrainer_version": __version__,
@@ -217,15 +219,16 @@ def _read_export(
         raise ModelError(f"{folder}: is no model export; it holds no {weights_name}")
     metadata = _read_json(folder / "metadata.json")
     settings = config or _read_json(folder / "config.json") or None
-    own = _dictionary(metadata.get("reading"))
-    reading = {name: own.get(name, usual) for name, usual in _EARLIER_READING.items()}
+    reading = _dictionary(metadata.get("reading"))
     return _stored(folder, settings, _load_safely(folder / weights_name), reading)
 
 
 def _stored(
     path: Path, config: Any, weights: dict[str, Any], reading: dict[str, Any]
 ) -> StoredModel:
-    if not weights or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+    if not weights or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
+    ):
         raise ModelError(f"{path}: holds no weights of a particle detector")
     try:
         if not isinstance(config, Config):
@@ -237,17 +240,26 @@ def _stored(
             config = Config.from_dict(settings)
     except ConfigError as error:
         raise ModelError(f"{path}: its settings are not valid: {error}") from None
-    return StoredModel(config, weights, reading)
+    usual = dict(_EARLIER_READING)
+    if config.model.architecture != _EARLIER_ARCHITECTURE:
+        usual["normalisation"] = "noise"
+    return StoredModel(
+        config, weights, {name: reading.get(name, value) for name, value in usual.items()}
+    )
 
 
 def _load_safely(path: Path) -> dict[str, Any]:
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # PyTorch's advice on unusual pickles; what it can't read is refused below.
+            warnings.simplefilter("ignore")
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ModelError(
             f"{path}: refused: it holds more than weights, numbers and text, or is no model at all"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:
+        # A damaged pickle ends in any exception: IndexError, KeyError, struct.error, ...
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{path}: cannot be read as a model ({first_line})") from None
     if not isinstance(stored, dict):

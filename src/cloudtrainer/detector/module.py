@@ -15,14 +15,14 @@ from cloudtrainer.detector.decode import positions_from_grid, positions_from_mas
 from cloudtrainer.detector.networks import GridNet, UNet
 from cloudtrainer.detector.normalise import by_maximum, by_noise
 from cloudtrainer.detector.targets import cell_centres, offset_errors
-from cloudtrainer.errors import ModelError
+from cloudtrainer.errors import ModelError, VideoError
 
 Normalisation = Literal["noise", "video_maximum"]
 
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
-# Light that reaches a cell comes from no farther than this: tiles overlap by as much.
-_TILE_HALO_PX = 48
+# What a pixel's answer depends on lies nearer than this (51 px in the U-Net): tiles overlap by it.
+_TILE_HALO_PX = 64
 _TILE_PX = 1024
 
 
@@ -149,7 +149,18 @@ class ParticleDetector(nn.Module):
             ``probability``, ``intensity`` (counts above the surroundings, within 3 px; of a mask
             model: mean over the area of the frame as the model sees it) and, from a mask model,
             ``area`` in px².
+
+        Raises
+        ------
+        VideoError
+            The frames are smaller than the network can look at.
         """
+        least = self._least_side_px()
+        if min(frames.shape[-2:]) < least:
+            raise VideoError(
+                f"frames of {frames.shape[-2]} x {frames.shape[-1]} px are too small: this "
+                f"detector needs {least} x {least} px or more"
+            )
         limit = self.threshold if threshold is None else threshold
         raw = torch.as_tensor(np.ascontiguousarray(frames, dtype=np.float32), device=self.device)
         if self.normalisation == "noise":
@@ -161,6 +172,11 @@ class ParticleDetector(nn.Module):
             if isinstance(self.model, UNet):
                 return self._read_masks(answer, seen, limit, min_area)
             return self._read_grid(answer, raw * polarity, limit)
+
+    def _least_side_px(self) -> int:
+        """Return the side that leaves a pixel after every halving, and 3 px to read noise from."""
+        levels = len(self.model.encoder) if isinstance(self.model, UNet) else 0
+        return int(max(3, 2**levels))
 
     def _answer_in_tiles(self, seen: Tensor) -> Tensor:
         """Run the network, frame by frame in overlapping tiles where a frame is large."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cloudtrainer.errors import ConfigError
+
 
 class UNet(nn.Module):
     """U-Net of versions 2.0 and 3.0; its keys load their weights as they are.
@@ -13,11 +15,22 @@ class UNet(nn.Module):
     Parameters
     ----------
     channels : sequence of int
-        Channels from the frame's resolution down; 16, 32, 64 has 483,153 parameters.
+        Channels from the frame's resolution down, each twice the one before; 16, 32, 64 has
+        483,153 parameters.
+
+    Raises
+    ------
+    ConfigError
+        The channels do not double.
     """
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
+        if any(below != 2 * above for above, below in pairwise(channels)):
+            raise ConfigError(
+                f"model.unet_channels {channels}: each must be twice the one before, as in 16, 32, "
+                "64; the layout of versions 2.0 and 3.0 joins no others"
+            )
         self.encoder = nn.ModuleList()
         previous = 1
         for width in channels:

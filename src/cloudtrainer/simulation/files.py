@@ -59,11 +59,18 @@ def _write(experiment: Experiment, video: Path, truth: Path) -> None:
         "TimeIncrement": settings.frame_interval_s,
         "TimeIncrementUnit": "s",
     }
-    unfinished = video.with_name(video.name + ".part")
-    tifffile.imwrite(
-        unfinished, experiment.frames, ome=True, metadata=metadata, photometric="minisblack"
-    )
-    unfinished.replace(video)
-    unfinished = truth.with_name(truth.name + ".part")
-    experiment.truth.to_csv(unfinished, index=False, float_format="%.4f")
-    unfinished.replace(truth)
+    unfinished = {file: file.with_name(file.name + ".part") for file in (video, truth)}
+    try:
+        tifffile.imwrite(
+            unfinished[video],
+            experiment.frames,
+            ome=True,
+            metadata=metadata,
+            photometric="minisblack",
+        )
+        experiment.truth.to_csv(unfinished[truth], index=False, float_format="%.4f")
+        for file, part in unfinished.items():
+            part.replace(file)
+    finally:
+        for part in unfinished.values():
+            part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from cloudtrainer.simulation.spots import Spots, render_spots
 
 # A network does not see a ring's far side from farther than this.
 _WIDEST_RING_PX = 14.0
+_MOST_CLUTTER = 40
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _draw_particles(
     images = len(sigma)
     present = _draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
     shape = present.shape
-    spread = draw.between(0.0, 0.25, (images, 1))
+    spread = draw.between(0.0, 0.15, (images, 1))
     own_sigma = sigma * torch.exp(spread * (2 * draw.uniform(shape) - 1))
     disc = draw.chance(0.3, (images, 1))
     ring_height = _draw_rings(settings, draw, shape)
@@ -168,28 +169,30 @@ def _draw_clutter(
     size_px: int,
     reach: int,
 ) -> Spots:
-    """Draw what looks like particles far out of focus: blurred, dim, some as wide rings."""
+    """Draw particles that are out of focus and not wanted: blurred, dim, some as wide rings.
+
+    Out of focus a particle sends the same light to a larger spot, so its peak falls with the
+    square of its width.
+    """
     images = len(sigma)
     cluttered = draw.chance(settings.clutter_share, (images, 1))
-    per_1000_px2 = draw.log_between(0.05, 2.0, (images, 1)) / sigma**2
+    wanted = (particles.peak > 0).sum(1, keepdim=True)
+    typical = particles.peak.sum(1, keepdim=True) / wanted.clamp(min=1)
     number = torch.poisson(
-        per_1000_px2 * (size_px + 2 * reach) ** 2 / 1000, generator=draw.generator
-    )
+        draw.log_between(0.2, 3.0, (images, 1)) * wanted, generator=draw.generator
+    ).clamp(max=_MOST_CLUTTER)
     most = max(int(number.max()), 1)
     shape = (images, most)
     present = cluttered & (torch.arange(most, device=sigma.device) < number)
-    typical = particles.peak.sum(1, keepdim=True) / (particles.peak > 0).sum(1, keepdim=True).clamp(
-        min=1
-    )
-    dim = draw.log_between(0.02, 0.4, shape)
+    wider = draw.log_between(1.2, 3.0, shape)
+    light = draw.log_between(0.1, 1.2, shape)
     wide_ring = draw.chance(0.15, shape)
-    own_sigma = sigma * draw.between(1.2, 3.0, shape)
     ones = torch.ones(shape, device=sigma.device)
     return Spots(
         x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
         y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
-        peak=present * typical * torch.where(wide_ring, 0.25 * dim, dim),
-        sigma=torch.where(wide_ring, 1.0, own_sigma).clamp(max=2 * settings.spot_sigma_px.high),
+        peak=present * typical * torch.where(wide_ring, 0.05 * light, light / wider**2),
+        sigma=torch.where(wide_ring, ones, sigma * wider),
         flatness=2 * ones,
         ring_height=torch.where(wide_ring, 4.0, 0.0),
         ring_radius=draw.between(8.0, 28.0, shape),

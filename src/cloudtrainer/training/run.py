@@ -1,7 +1,5 @@
 """A training run, from data to an exported model."""
 
-import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +17,12 @@ from cloudtrainer.errors import LabelError, VideoError
 from cloudtrainer.simulation.scenes import Scenes, draw_scenes
 from cloudtrainer.training.batches import BatchMaker, Steps
 from cloudtrainer.training.calibrate import Validation, calibrate
+from cloudtrainer.training.callbacks import (
+    EpochLines,
+    LastCheckpoint,
+    quiet_lightning,
+    unfinished_run,
+)
 from cloudtrainer.training.labelled import (
     LabelledFrames,
     LabelledVideo,
@@ -152,17 +156,19 @@ def fit(
     if start is not None and _same_network(start.config, config):
         module.model.load_state_dict(start.model.state_dict())
 
-    trainer = _trainer(config, logs, progress_bar)
-    with warnings.catch_warnings():
-        # Lightning's own: deprecations inside it, and advice on workers that load nothing here.
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(
-            module,
-            DataLoader(Steps(config.training.steps_per_epoch), batch_size=None),
-            DataLoader(Steps(len(validation)), batch_size=None),
-            ckpt_path=_unfinished(logs, config) if logs is not None and resume else None,
-            weights_only=True,
-        )
+    with quiet_lightning():
+        trainer = _trainer(config, logs, progress_bar)
+        try:
+            trainer.fit(
+                module,
+                DataLoader(Steps(config.training.steps_per_epoch), batch_size=None),
+                DataLoader(Steps(len(validation)), batch_size=None),
+                ckpt_path=unfinished_run(logs, config) if logs is not None and resume else None,
+                weights_only=True,
+            )
+        except SystemExit:
+            # Lightning ends the interpreter on Ctrl-C; a notebook or a caller decides for itself.
+            raise KeyboardInterrupt from None
     detector = ParticleDetector(config)
     detector.model.load_state_dict(module.model.state_dict())
     return detector, calibrate(detector, validation)
@@ -199,7 +205,7 @@ def validation_scenes(config: Config, labelled: list[LabelledVideo]) -> list[Sce
 
 def _trainer(config: Config, logs: Path | None, progress_bar: bool) -> Trainer:
     training = config.training
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [EpochLines()] if progress_bar else []
     if training.early_stopping:
         callbacks.append(EarlyStopping("val_loss", patience=training.patience))
     if logs is not None:
@@ -228,41 +234,6 @@ def _trainer(config: Config, logs: Path | None, progress_bar: bool) -> Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=min(50, training.steps_per_epoch),
     )
-
-
-class LastCheckpoint(Callback):
-    """Keeps ``last.ckpt`` the newest state, and beside it whether its run was finished."""
-
-    def __init__(self, logs: Path, config: Config) -> None:
-        self.logs = logs
-        self.config = config
-
-    def on_validation_end(self, trainer: Trainer, pl_module: object) -> None:
-        """Save the state after each epoch, under a temporary name that is then renamed."""
-        unfinished = self.logs / "last.ckpt.part"
-        trainer.save_checkpoint(unfinished)
-        unfinished.replace(self.logs / "last.ckpt")
-        self._note(finished=False)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: object) -> None:
-        """Note that the run is done, so that the next one does not continue it."""
-        if not trainer.interrupted:
-            self._note(finished=True)
-
-    def _note(self, *, finished: bool) -> None:
-        state = {"finished": finished, "config": self.config.to_dict()}
-        unfinished = self.logs / "last_run.json.part"
-        unfinished.write_text(json.dumps(state), encoding="utf-8")
-        unfinished.replace(self.logs / "last_run.json")
-
-
-def _unfinished(logs: Path, config: Config) -> Path | None:
-    checkpoint, note = logs / "last.ckpt", logs / "last_run.json"
-    if not checkpoint.is_file() or not note.is_file():
-        return None
-    state = json.loads(note.read_text(encoding="utf-8"))
-    same = state["config"] == config.to_dict()
-    return checkpoint if same and not state["finished"] else None
 
 
 def _precision(mixed: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
