@@ -3,7 +3,7 @@
     python scripts/train_default_model.py [folder]
 
 Writes an export (weights, settings, scores, model card) to ``src/cloudtrainer/models/default`` or
-to the given folder. About 25 minutes on two cores.
+to the given folder. About 15 minutes on two cores.
 """
 
 import shutil
@@ -20,7 +20,7 @@ LOGS = Path("build") / "default_model"
 CONFIG = {
     "model": {"name": "cloudtrainer_default"},
     "training": {
-        "epochs": 25,
+        "epochs": 22,
         "steps_per_epoch": 200,
         "learning_rate": 3e-3,
         "early_stopping": False,

@@ -126,12 +126,35 @@ def read_tracks(path: str | Path, pixel_size_um: float | None = None) -> pd.Data
             table, rows = _from_trackmate(table, rows, path.name, pixel_size_um)
         unnamed = [c for c in table.columns if c == "" or str(c).startswith("Unnamed:")]
         table = _with_numbers(table.drop(columns=unnamed))
+    return checked_tracks(table, name=path.name, row_numbers=rows)
+
+
+def checked_tracks(
+    table: pd.DataFrame,
+    name: str = "table of tracks",
+    row_numbers: NDArray[np.int64] | None = None,
+) -> pd.DataFrame:
+    """Return a checked copy of a table of tracks, sorted by frame, then particle.
+
+    Parameters
+    ----------
+    table
+        ``frame, x, y, particle`` (pixels); other columns are kept.
+    name, row_numbers
+        What to call the table and its rows in a message.
+
+    Raises
+    ------
+    LabelError
+        When a column is missing; a value is text, empty or infinite; a frame is negative; or one
+        particle is there twice in a frame.
+    """
     columns = ("frame", "x", "y", "particle")
-    table = checked_positions(table, columns, name=path.name, row_numbers=rows)
+    table = checked_positions(table, columns, name=name, row_numbers=row_numbers)
     twice = table[table.duplicated(["frame", "particle"])]
     if not twice.empty:
         raise LabelError(
-            f"{path.name}: particle {twice['particle'].iloc[0]} is there twice in frame "
+            f"{name}: particle {twice['particle'].iloc[0]} is there twice in frame "
             f"{twice['frame'].iloc[0]}; a track has one position a frame."
         )
     return table.sort_values(["frame", "particle"], kind="stable", ignore_index=True)

@@ -32,8 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False, soft_wrap=True)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _option(section: type[BaseModel], name: str, *flags: str) -> Any:
@@ -205,13 +205,13 @@ def analyze(
         typer.Option(help="Model file, export folder or version; default: the bundled model."),
     ] = None,
     pixel_size_um: Annotated[
-        float | None, typer.Option(help="Pixel size [um]; default: from the file.")
+        float | None, typer.Option(help=escape("Pixel size [um]; default: from the file."))
     ] = None,
     frame_interval_s: Annotated[
-        float | None, typer.Option(help="Time between frames [s]; default: from the file.")
+        float | None, typer.Option(help=escape("Time between frames [s]; default: from the file."))
     ] = None,
     exposure_s: Annotated[
-        float | None, typer.Option(help="Exposure of a frame [s]; default: unknown.")
+        float | None, typer.Option(help=escape("Exposure of a frame [s]; default: unknown."))
     ] = None,
     search_range: Annotated[
         float | None, _option(AnalysisSettings, "search_range_px", "--search-range")
@@ -223,6 +223,9 @@ def analyze(
         int, _option(AnalysisSettings, "min_track_frames")
     ] = _A.min_track_frames,
     threshold: Annotated[float | None, _option(AnalysisSettings, "threshold")] = None,
+    min_relative_probability: Annotated[
+        float, _option(AnalysisSettings, "min_relative_probability")
+    ] = _A.min_relative_probability,
     polarity: Annotated[str, _option(AnalysisSettings, "polarity")] = _A.polarity,
     drift: Annotated[str, _option(AnalysisSettings, "drift")] = _A.drift,
     frames: Annotated[
@@ -231,7 +234,7 @@ def analyze(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="X,Y,W,H", help="Part of the frame [px]; default: all of it."),
+        typer.Option(metavar="X,Y,W,H", help=escape("Part of the frame [px]; default: all of it.")),
     ] = None,
     channel: Annotated[
         int | None, typer.Option(help="Channel of a file with several, from 0.")
@@ -246,6 +249,7 @@ def analyze(
     """Analyse videos: detections, tracks, MSD, D and alpha with 95% intervals, and a report."""
     settings = AnalysisSettings().model_dump() | {
         "threshold": threshold,
+        "min_relative_probability": min_relative_probability,
         "polarity": polarity,
         "search_range_px": search_range,
         "memory_frames": memory,
@@ -364,6 +368,8 @@ def _progress_bar() -> Iterator["Progress"]:
         TextColumn("frames, time left"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=complaints, transient=True) as bar:
+    # Elsewhere than in a terminal a bar that vanishes leaves an empty line.
+    shown = complaints.is_terminal
+    with Bar(*columns, console=complaints, transient=True, disable=not shown) as bar:
         task = bar.add_task("finding particles", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -101,7 +101,9 @@ class AugmentationSettings(_Section):
     flip_lr: bool = _setting(True, "Mirror left and right.")
     flip_ud: bool = _setting(True, "Mirror up and down.")
     rotate: bool = _setting(True, "Turn by quarter turns.")
-    brightness: bool = _setting(True, "Multiply the intensity by 0.8 to 1.2.")
+    brightness: bool = _setting(
+        True, "Multiply the intensity by 0.8 to 1.2, as in version 3.0; normalising undoes it."
+    )
 
 
 class DataSettings(_Section):
@@ -177,6 +179,13 @@ class AnalysisSettings(_Section):
     )
     memory_frames: int = _setting(3, "Frames that a particle may be missing.", unit="frames", ge=0)
     min_track_frames: int = _setting(5, "Shortest track that is kept.", unit="frames", ge=2)
+    min_relative_probability: float = _setting(
+        0.9,
+        "Least mean probability of a track, relative to the surest tracks: leaves out particles "
+        "far out of focus. 0 keeps all.",
+        ge=0,
+        le=1,
+    )
     drift: Literal["auto", "none"] = _setting(
         "auto", "auto: subtract the common motion where it is significant."
     )

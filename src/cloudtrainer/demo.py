@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cloudtrainer.analysis import Analysis, analyze
+from cloudtrainer.analysis.outputs import write_json
 from cloudtrainer.config import Config, ExperimentSettings
 from cloudtrainer.detector import ParticleDetector, export_model
 from cloudtrainer.diffusion import diffusion_bound
@@ -33,6 +34,7 @@ TRAINING = {
         "background_photons": [20.0, 500.0],
         "background_structure": 0.2,
         "ring_share": 0.0,
+        "clutter_share": 0.0,
         "compressed_share": 0.0,
         "speck_share": 0.0,
     },
@@ -226,5 +228,5 @@ def _keep_model(detector: ParticleDetector, folder: Path, scores: dict[str, floa
 def _add_to_summary(path: Path, more: dict[str, Any]) -> None:
     summary = json.loads(path.read_text(encoding="utf-8")) | more
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(summary, unfinished)
     unfinished.replace(path)

@@ -104,7 +104,11 @@ class Workspace:
         """Return the exported models, oldest first."""
         if not self.models.is_dir():
             return []
-        found = [path for path in self.models.iterdir() if (path / "weights.pth").is_file()]
+        found = [
+            path
+            for path in self.models.iterdir()
+            if (path / "weights.pth").is_file() and path.suffix != ".part"
+        ]
         return sorted(found, key=_age)
 
     def new_model_folder(self, now: datetime | None = None) -> Path:

@@ -13,6 +13,9 @@ from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportTable
 from cloudtrainer.version import __version__
 
+# Differences of alpha below this are not shown.
+_WORTH_SAYING = 0.005
+
 
 def video_report(
     source: Source,
@@ -121,8 +124,18 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
     K = measured.anomalous.K
     full = measured.anomalous.alpha_full_exposure
     rows: list[tuple[object, ...]] = [
-        ("particles in a frame", found["particles_per_frame"], "mean over the frames"),
+        (
+            "particles in a frame",
+            found["particles_per_frame"],
+            "in the tracks that were measured, mean over the frames",
+        ),
+        ("detections in a frame", found["detections_per_frame"], "all that were found"),
         ("tracks", found["tracks"], f"displacements: {measured.diffusion.displacements}"),
+        (
+            "tracks left out",
+            found["tracks_left_out"],
+            "much less sure than the others: far out of focus, very dim, or noise",
+        ),
         (
             f"localisation error ({length}, each axis)",
             error,
@@ -139,7 +152,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             "MSD = 4 K t^alpha + offset",
         ),
     ]
-    if full is not None:
+    if full is not None and abs(full - measured.anomalous.alpha.value) > _WORTH_SAYING:
         rows.append(
             (
                 "alpha, if exposed throughout",
@@ -159,7 +172,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
     if tracked.search_range_px is not None:
         reason = tracked.suggested.reason if tracked.suggested else "given"
         rows.append(("search range (px)", tracked.search_range_px, reason))
-    rows.append(("drift (px a frame)", tracked.drift.speed_px_per_frame, tracked.drift.sentence))
+    rows.append(
+        (
+            "drift (px a frame)",
+            tracked.drift.speed_px_per_frame,
+            tracked.drift.sentence
+            + (
+                "" if tracked.drift.method == "none" else " The tables of tracks hold what is left."
+            ),
+        )
+    )
     rows.append(("static specks masked", tracked.specks, "places that never move"))
     return ReportTable("Numbers", ("what", "value", "note"), tuple(rows))
 
@@ -212,7 +234,10 @@ def _methods(source: Source, tracked: Tracked, measured: Measurement) -> str:
 def _entry_text(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "not estimated"
-    return with_interval(entry["value"], entry["low"], entry["high"], entry["unit"])
+    low, high = (
+        float("nan") if entry[end] is None else float(entry[end]) for end in ("low", "high")
+    )
+    return with_interval(entry["value"], low, high, entry["unit"])
 
 
 def _key(measured: dict[str, Any], beginning: str) -> str:

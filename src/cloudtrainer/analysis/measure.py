@@ -102,7 +102,7 @@ def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
         anomalous=anomalous,
-        motion=motion_type(anomalous),
+        motion=motion_type(anomalous, anomalous_at(1) if stride > 1 else None),
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
         particles=_particles(tracks, source, stride),

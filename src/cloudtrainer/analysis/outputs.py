@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +12,72 @@ import pandas as pd
 
 from cloudtrainer.errors import WorkspaceError
 
+# Every file that an analysis may write, so that --overwrite leaves no older result beside newer
+# ones, and nothing of the user's is removed.
+TABLES = ("detections", "tracks", "particles")
+FIGURES = (
+    "detections",
+    "particles_per_frame",
+    "trajectories",
+    "msd",
+    "D_of_particles",
+    "alpha_of_particles",
+    "linking",
+    "correlations",
+)
+RESULTS = (
+    "report.html",
+    "summary.json",
+    "msd.csv",
+    *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")),
+    *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
+)
+
 
 @contextmanager
 def output_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary folder beside ``out`` whose files move there when all is done.
+    """Give a temporary folder whose files move to ``out`` when all is done.
 
     Raises
     ------
     WorkspaceError
         ``out`` holds files and ``overwrite`` is False, is a file, or cannot be written.
     """
-    if out.exists() and not out.is_dir():
-        raise WorkspaceError(f"{out}: is a file; give a folder for the results")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise WorkspaceError(
-            f"{out}: holds files already; give another folder, or --overwrite to replace its "
-            "results"
-        )
+    made: list[Path] = []
     try:
+        made = [folder for folder in out.parents if not folder.exists()]
+        there = out.is_dir()
+        if out.exists() and not there:
+            raise WorkspaceError(f"{out}: is a file; give a folder for the results")
+        if there and any(out.iterdir()) and not overwrite:
+            raise WorkspaceError(
+                f"{out}: holds files already; give another folder, or --overwrite to replace its "
+                "results"
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.is_dir():
-            with tempfile.TemporaryFile(dir=out):
-                pass
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        # On the same disk as the results, so that they can be moved: a folder that is there may
+        # be a disk of its own, or the only place that may be written.
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out if there else out.parent))
     except OSError as error:
+        _remove_empty(made)
         raise WorkspaceError(
-            f"{out}: cannot be written ({error.strerror}); give another folder"
+            f"{out}: cannot be written ({_why(error)}); give another folder"
         ) from None
     try:
         yield unfinished
-        _move(unfinished, out)
+        if there:
+            _replace(unfinished, out)
+        else:
+            # mkdtemp makes a folder that only its owner may read.
+            unfinished.chmod(0o755)
+            unfinished.replace(out)
     except OSError as error:
-        raise WorkspaceError(f"{out}: could not be written ({error.strerror})") from None
+        raise WorkspaceError(
+            f"{out}: could not be written ({_why(error)}); free space, or give another folder"
+        ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        _remove_empty(made)
 
 
 def write_table(table: pd.DataFrame, stem: Path) -> None:
@@ -56,30 +88,43 @@ def write_table(table: pd.DataFrame, stem: Path) -> None:
 
 def write_json(values: dict[str, Any], path: Path) -> None:
     """Write numbers and text as JSON; what is not a finite number becomes null."""
-    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(values), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _move(unfinished: Path, out: Path) -> None:
-    # mkdtemp makes a folder that only its owner may read.
-    unfinished.chmod(0o755)
-    if not out.exists():
-        unfinished.replace(out)
-        return
-    for new in unfinished.iterdir():
-        old = out / new.name
-        if old.is_dir():
-            shutil.rmtree(old)
-        new.replace(old)
-
-
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return nested values as plain ones, with None for what is not a finite number."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and value - value != 0:
         return None
     return value
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Move results into a folder, in place of the results there; other files stay."""
+    files = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
+    for file in files:
+        if (old / file).is_dir():
+            raise WorkspaceError(f"{old / file}: is a folder; give another folder for the results")
+    for folder in (summary.parent for summary in new.rglob("summary.json")):
+        for result in RESULTS:
+            if not (folder / result).exists():
+                (old / folder.relative_to(new) / result).unlink(missing_ok=True)
+    for file in files:
+        (old / file).parent.mkdir(parents=True, exist_ok=True)
+        (new / file).replace(old / file)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -34,6 +34,8 @@ _NORMAL_95 = 1.96
 # Beyond a quarter of the longest track few pairs are left, and those that are depend on each other.
 _SHOWN_SHARE_OF_LAGS = 0.25
 _FEWEST_SHOWN_LAGS = 10
+# Shorter tracks say next to nothing by themselves.
+_FEWEST_FRAMES_FOR_HISTOGRAM = 20
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,15 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
 
 def _draw_distributions(measured: Measurement, add: Add) -> None:
     particles = measured.particles
+    particles = particles[particles["frames"] >= _FEWEST_FRAMES_FOR_HISTOGRAM]
     unit = {"um": "µm²/s", "px": "px²/frame"}[measured.msd.length_unit]
     add(
         "D_of_particles",
         histogram_figure(particles["D"], label=f"D ({unit})", estimate=measured.diffusion),
         "D of each particle",
-        "Estimates from single tracks; their scatter is mostly their own uncertainty, more so the "
-        "shorter the tracks. The line and band are the ensemble's D and its 95% interval.",
+        f"Estimates from single tracks of at least {_FEWEST_FRAMES_FOR_HISTOGRAM} frames; their "
+        "scatter is mostly their own uncertainty, more so the shorter the tracks. The line and "
+        "band are the ensemble's D and its 95% interval.",
     )
     add(
         "alpha_of_particles",

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from cloudtrainer.analysis.document import combined_report, video_report
 from cloudtrainer.analysis.measure import Measurement, measure
-from cloudtrainer.analysis.outputs import output_folder, write_json, write_table
+from cloudtrainer.analysis.outputs import finite, output_folder, write_json, write_table
 from cloudtrainer.analysis.pictures import draw
 from cloudtrainer.analysis.several import combine
-from cloudtrainer.analysis.source import Given, Source, open_source
+from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import given_tracks, track_video
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import Estimate
-from cloudtrainer.errors import ConfigError
+from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
 from cloudtrainer.video import Video
@@ -65,7 +65,7 @@ class Analysis:
         measured = self.summary["measured"]
         if measured["particles_per_frame"] is not None:
             lines.append(
-                f"{measured['particles_per_frame']:.1f} particles a frame, "
+                f"{measured['particles_per_frame']:.1f} particles a frame in "
                 f"{measured['tracks']} tracks"
             )
         lines.append(f"D     = {_spoken(self.diffusion)}")
@@ -140,8 +140,10 @@ def analyze(
     config = config or Config()
     given = Given(pixel_size_um, frame_interval_s, exposure_s, frames, region, channel, plane)
     out = Path(out)
+    _keep_inputs(inputs, out)
     with output_folder(out, overwrite=overwrite) as folder:
         sources = [open_source(thing, given) for thing in inputs]
+        _check_replicates(sources)
         needed = any(source.video is not None for source in sources)
         detector = _detector(model) if needed else None
         if len(sources) == 1:
@@ -171,14 +173,16 @@ def _analyse_one(
         tracked, model_name = given_tracks(source, settings), None
     measured = measure(tracked.tracks, source, settings.seed)
     warnings = (*source.warnings, *tracked.warnings, *measured.warnings)
-    summary = summarise(source, tracked, measured, config, warnings, model_name)
+    summary = finite(summarise(source, tracked, measured, config, warnings, model_name))
 
     detections = _in_whole_video(tracked.detections, source)
     tracks = _in_whole_video(tracked.tracks, source)
     if source.video is not None:
         write_table(detections, folder / "detections")
     write_table(tracks, folder / "tracks")
-    write_table(measured.particles, folder / "particles")
+    particles = measured.particles
+    particles = particles.assign(first_frame=particles["first_frame"] + source.origin[0])
+    write_table(particles, folder / "particles")
     _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
     pictures = draw(source, tracked, measured)
     (folder / "figures").mkdir()
@@ -202,21 +206,22 @@ def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> A
     combined = combine([single.summary for single in singles], [
         (single.diffusion, single.alpha) for single in singles
     ])  # fmt: skip
+    summary = finite(combined.summary)
     tracks = _stacked(singles, [single.tracks for single in singles])
     write_table(tracks, folder / "tracks")
     write_report(
         folder / "report.html",
         combined_report(
-            combined.summary,
+            summary,
             [(single.out.name, single.summary) for single in singles],
             combined.diffusion,
             combined.alpha,
         ),
     )
-    write_json(combined.summary, folder / "summary.json")
+    write_json(summary, folder / "summary.json")
     return Analysis(
         out=out,
-        summary=combined.summary,
+        summary=summary,
         detections=_stacked(singles, [single.detections for single in singles]),
         tracks=tracks,
         diffusion=combined.diffusion,
@@ -235,6 +240,31 @@ def _stacked(singles: list[Analysis], tables: list[pd.DataFrame]) -> pd.DataFram
             named[-1]["particle"] += first
             first = int(named[-1]["particle"].max()) + 1
     return pd.concat(named, ignore_index=True)
+
+
+def _keep_inputs(inputs: list[Input], out: Path) -> None:
+    """Refuse to write results over the table that they would come from."""
+    for thing in inputs:
+        if (
+            isinstance(thing, str | Path)
+            and Path(thing).suffix.lower() in TABLE_ENDINGS
+            and Path(thing).resolve().parent == out.resolve()
+        ):
+            raise WorkspaceError(
+                f"{thing}: lies in the output folder, whose tables would replace it; give another "
+                "folder for the results"
+            )
+
+
+def _check_replicates(sources: list[Source]) -> None:
+    """Refuse one video given twice: the scatter between videos would come out too small."""
+    seen: dict[str, str] = {}
+    for source in sources:
+        if source.sha256 and source.sha256 in seen:
+            raise ConfigError(
+                f"{source.name}: holds the same as {seen[source.sha256]}; give each video once"
+            )
+        seen[source.sha256] = source.name
 
 
 def _detector(model: ParticleDetector | str | Path | None) -> ParticleDetector:

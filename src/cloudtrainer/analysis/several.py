@@ -36,7 +36,8 @@ def combine(
     another unit than the first, are left out and named.
     """
     warnings = []
-    units = {D.unit for D, _ in estimates if np.isfinite(D.value)}
+    good = [D for D, _ in estimates if np.isfinite(D.value)]
+    units = {D.unit for D in good}
     if len(units) > 1:
         warnings.append("Some videos are calibrated and others are not: D is not averaged.")
     D = _mean([D for D, _ in estimates], comparable=len(units) <= 1)
@@ -44,18 +45,33 @@ def combine(
     for summary, (own, _) in zip(summaries, estimates, strict=True):
         if not np.isfinite(own.value):
             warnings.append(f"{summary['video']['name']} gave no estimate and is left out.")
-    if 0 < D.particles < 3:
+    if len(good) == 1:
         warnings.append(
-            f"{D.particles} videos say little about the scatter between videos: the interval is "
-            "wide; film three or more."
+            "Only one video gave an estimate: its interval says nothing about the scatter between "
+            "videos; film three or more."
         )
-    warnings += [
-        f"{summary['video']['name']}: {warning}"
-        for summary in summaries
-        for warning in summary["warnings"]
-    ]
+    elif len(good) == 2:
+        warnings.append(
+            "2 videos say little about the scatter between videos: the interval is wide; film "
+            "three or more."
+        )
+    warnings += _joined_warnings(summaries)
     first = summaries[0]
-    key = next(name for name in first["measured"] if name.startswith("D_"))
+    # Videos without an estimate do not decide the unit.
+    leading = next(
+        (
+            summary
+            for summary, (own, _) in zip(summaries, estimates, strict=True)
+            if np.isfinite(own.value)
+        ),
+        first,
+    )
+    key, error = (
+        next(name for name in leading["measured"] if name.startswith(beginning))
+        for beginning in ("D_", "localisation_error_")
+    )
+    errors = [summary["measured"].get(error) for summary in summaries]
+    known = [value for value in errors if value is not None]
     per_frame = [
         summary["measured"]["particles_per_frame"]
         for summary in summaries
@@ -69,6 +85,7 @@ def combine(
             "alpha": estimate_entry(alpha),
             "particles_per_frame": float(np.mean(per_frame)) if per_frame else None,
             "tracks": sum(summary["measured"]["tracks"] for summary in summaries),
+            error: float(np.mean(known)) if known and not len(units) > 1 else None,
             "motion_type": kinds.pop() if len(kinds) == 1 else "Undetermined",
             "motion_model": models.pop() if len(models) == 1 else "undetermined",
         },
@@ -93,6 +110,18 @@ def combine(
         "videos": summaries,
     }
     return Combined(D, alpha, summary)
+
+
+def _joined_warnings(summaries: list[dict[str, Any]]) -> list[str]:
+    """Return each warning once, with the videos that it is about."""
+    videos: dict[str, list[str]] = {}
+    for summary in summaries:
+        for warning in summary["warnings"]:
+            videos.setdefault(warning, []).append(summary["video"]["name"])
+    return [
+        f"{'All videos' if len(names) == len(summaries) else ', '.join(names)}: {warning}"
+        for warning, names in videos.items()
+    ]
 
 
 def _common(values: list[Any]) -> Any:
@@ -123,6 +152,10 @@ def _mean(estimates: list[Estimate], *, comparable: bool) -> Estimate:
         low=max(mean - half, 0.0),
         high=mean + half,
         interval=f"Student's t over {len(values)} videos",
-        particles=len(values),
+        # What the likelihood of one video says does not hold for the mean.
+        model_standard_error=float("nan"),
+        offset=float("nan"),
+        localisation_error=None,
+        particles=sum(estimate.particles for estimate in good),
         displacements=sum(estimate.displacements for estimate in good),
     )

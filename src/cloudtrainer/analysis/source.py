@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.annotations import read_tracks
-from cloudtrainer.errors import CalibrationError, VideoError
+from cloudtrainer.annotations import checked_tracks, read_tracks
+from cloudtrainer.errors import CalibrationError, LabelError, VideoError
 from cloudtrainer.video import Video, check_frames
 
-TABLE_ENDINGS = {".csv", ".parquet"}
+TABLE_ENDINGS = {".csv", ".parquet", ".pq"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def open_source(thing: Video | pd.DataFrame | NDArray[Any] | str | Path, given: 
         The exposure is longer than the frame interval.
     """
     if isinstance(thing, pd.DataFrame):
-        source = _from_tracks("table of tracks", thing, "", given)
+        source = _from_tracks("table of tracks", checked_tracks(thing), "", given)
     elif isinstance(thing, str | Path) and Path(thing).suffix.lower() in TABLE_ENDINGS:
         path = Path(thing)
         tracks = read_tracks(path, given.pixel_size_um)
@@ -175,6 +175,11 @@ def _from_tracks(name: str, tracks: pd.DataFrame, sha256: str, given: Given) -> 
         chosen = tracks["frame"] >= first
         if after is not None:
             chosen &= tracks["frame"] < after
+        if len(tracks) and not (first >= 0 and chosen.any()):
+            raise LabelError(
+                f"{name}: frames {first}:{'' if after is None else after} hold no track; choose "
+                f"within {tracks['frame'].min()}:{tracks['frame'].max() + 1}"
+            )
         tracks = tracks[chosen].reset_index(drop=True)
     known = given.pixel_size_um is not None and given.frame_interval_s is not None
     return Source(
@@ -198,9 +203,10 @@ def _missing_calibration(source: Source) -> list[str]:
         missing.append("frame interval (--frame-interval-s)")
     if not missing:
         return []
+    unused = "" if source.exposure_s is None else " The exposure is not used."
     return [
-        f"The {' and the '.join(missing)} of {source.name} "
-        f"{'is' if len(missing) == 1 else 'are'} unknown: results are in pixels and frames."
+        f"The {' and the '.join(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} unknown: results are in pixels and frames.{unused}"
     ]
 
 

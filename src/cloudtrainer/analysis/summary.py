@@ -24,7 +24,6 @@ def summarise(
     length = "um" if source.calibrated else "px"
     unit = "um2_per_s" if source.calibrated else "px2_per_frame"
     error, error_from = _localisation_error(source, tracked, measured)
-    detections = tracked.detections
     frames = source.shape[0] if source.shape else None
     return {
         "measured": {
@@ -35,8 +34,10 @@ def summarise(
             ),
             "alpha_if_exposed_throughout": measured.anomalous.alpha_full_exposure,
             "msd_offset": measured.diffusion.offset,
-            "particles_per_frame": len(detections) / frames if frames else None,
+            "particles_per_frame": _per_frame(tracked, source),
+            "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),
+            "tracks_left_out": tracked.unsure_tracks,
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
@@ -75,6 +76,14 @@ def summarise(
             "region_y": source.origin[2],
         },
     }
+
+
+def _per_frame(tracked: Tracked, source: Source) -> float | None:
+    """Return the particles of a frame that entered the measurement, or that were found."""
+    if source.shape is None:
+        return None
+    counted = tracked.detections if tracked.tracks.empty else tracked.tracks
+    return len(counted) / source.shape[0]
 
 
 def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from cloudtrainer.inference import Progress, extract_particles_from_predictions
 from cloudtrainer.tracking import (
     Drift,
     SearchRange,
+    filter_tracks,
     search_range_scan,
     search_range_warning,
     static_specks,
@@ -35,6 +36,8 @@ class Tracked:
         Static specks that were masked.
     tracks : DataFrame
         Tracks, drift taken out: the detections' columns and ``particle``.
+    unsure_tracks : int
+        Tracks that were left out because the detector was much less sure of them than of others.
     search_range_px : float or None
         The search range that was used.
     suggested : SearchRange or None
@@ -50,6 +53,7 @@ class Tracked:
     detections: pd.DataFrame
     specks: int
     tracks: pd.DataFrame
+    unsure_tracks: int
     search_range_px: float | None
     suggested: SearchRange | None
     scan: pd.DataFrame | None
@@ -92,7 +96,7 @@ def track_video(
         warnings.append(_why_no_tracks(detections, len(video)))
         tracks = track_particles(detections, 1.0, settings.memory_frames)
         return Tracked(
-            detections, len(masked.specks), tracks, None, None, None,
+            detections, len(masked.specks), tracks, 0, None, None, None,
             subtract_drift(tracks, "none"), tuple(warnings),
         )  # fmt: skip
 
@@ -106,31 +110,53 @@ def track_video(
     warning = search_range_warning(scan)
     if warning is not None:
         warnings.append(warning)
-    tracks = track_particles(detections, reach, settings.memory_frames, settings.min_track_frames)
+    linked = track_particles(detections, reach, settings.memory_frames, settings.min_track_frames)
+    tracks = _sure_tracks(linked, settings.min_relative_probability)
     drift = subtract_drift(tracks, settings.drift)
     if drift.significant:
         warnings.append(drift.sentence)
     return Tracked(
-        detections, len(masked.specks), drift.tracks, reach, suggested, scan, drift, tuple(warnings)
+        detections=detections,
+        specks=len(masked.specks),
+        tracks=drift.tracks,
+        unsure_tracks=linked["particle"].nunique() - tracks["particle"].nunique(),
+        search_range_px=reach,
+        suggested=suggested,
+        scan=scan,
+        drift=drift,
+        warnings=tuple(warnings),
     )
 
 
 def given_tracks(source: Source, settings: AnalysisSettings) -> Tracked:
     """Take the tracks of a table as they are; only drift is looked for."""
     tracks = source.tracks if source.tracks is not None else pd.DataFrame()
-    frames = tracks.groupby("particle")["frame"].transform("size")
-    tracks = tracks[frames >= settings.min_track_frames].reset_index(drop=True)
+    tracks = filter_tracks(tracks, settings.min_track_frames).reset_index(drop=True)
     drift = subtract_drift(tracks, settings.drift)
     return Tracked(
         detections=tracks.iloc[:0],
         specks=0,
         tracks=drift.tracks,
+        unsure_tracks=0,
         search_range_px=None,
         suggested=None,
         scan=None,
         drift=drift,
         warnings=(drift.sentence,) if drift.significant else (),
     )
+
+
+def _sure_tracks(tracks: pd.DataFrame, relative: float) -> pd.DataFrame:
+    """Leave out whole tracks that are much less sure than the surest tenth of them.
+
+    Relative to the video's own, so that a video of dim particles keeps them. Mask models state no
+    errors, and their probability does not tell a dim particle from a bright one: all are kept.
+    """
+    if tracks.empty or tracks["x_error"].isna().all():
+        return tracks
+    sure = tracks.groupby("particle")["probability"].mean().quantile(0.9)
+    kept = filter_tracks(tracks, min_frames=1, min_mean_probability=relative * float(sure))
+    return kept.reset_index(drop=True)
 
 
 def _why_no_tracks(detections: pd.DataFrame, frames: int) -> str:

@@ -233,8 +233,9 @@ def _stored(
     try:
         if not isinstance(config, Config):
             settings = dict(_dictionary(config))
+            own = any(name.startswith("stem.") for name in weights)
             settings["model"] = {
-                "architecture": _EARLIER_ARCHITECTURE,
+                "architecture": "grid" if own else _EARLIER_ARCHITECTURE,
                 **_dictionary(settings.get("model")),
             }
             config = Config.from_dict(settings)

@@ -46,8 +46,11 @@ def grid_targets(
     far = torch.where(present, 0.0, 1e6)
     dx = x[:, :, None] + far[:, :, None] - across
     dy = y[:, :, None] + far[:, :, None] - down
-    weight_x = (1 - dx.abs() / CELL_PX).clamp(min=0)
-    weight_y = (1 - dy.abs() / CELL_PX).clamp(min=0)
+    # Beyond the outermost centres a particle belongs to the outermost cells alone.
+    held_x = x.clamp(across[0], across[-1])[:, :, None] + far[:, :, None] - across
+    held_y = y.clamp(down[0], down[-1])[:, :, None] + far[:, :, None] - down
+    weight_x = (1 - held_x.abs() / CELL_PX).clamp(min=0)
+    weight_y = (1 - held_y.abs() / CELL_PX).clamp(min=0)
     share = torch.einsum("npr,npc->nrc", weight_y, weight_x).clamp(max=1.0)
 
     distance = dy[:, :, :, None] ** 2 + dx[:, :, None, :] ** 2

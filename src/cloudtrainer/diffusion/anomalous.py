@@ -186,6 +186,8 @@ def _coefficient_unit(calibration: Calibration) -> str:
     return f"{calibration.length_unit}^2/{calibration.time_unit}^alpha"
 
 
+# Particles that never moved have no likelihood: their NaN is dealt with, numpy need not warn.
+@np.errstate(invalid="ignore", divide="ignore")
 def _ensemble(
     steps: Steps, calibration: Calibration, interval: Interval, seed: int
 ) -> AnomalousEstimate:
@@ -220,8 +222,8 @@ def _ensemble(
             how = "model (one particle cannot be resampled)"
         half = quantile * alpha_error
         alpha_ends = (max(alpha - half, 0.0), min(alpha + half, 2.0))
-        ratio = float(np.exp(min(quantile * K_error / K, 700.0)))
-        K_ends = (K / ratio, K * ratio)
+        ratio = float(np.exp(min(quantile * K_error / K, 700.0))) if K > 0 else np.inf
+        K_ends = (K / ratio, K * ratio if K > 0 else 0.0)
         noise = float(found.fit.variance[0] * (1 - found.fit.motion_part[0]) / 2)
         fraction = calibration.exposure_fraction(steps.stride)
         if fraction is None:
@@ -268,6 +270,7 @@ def _alpha_full_exposure(steps: Steps) -> float:
     return float(fit_ensemble(surface, steps.stride, None).fit.alpha[0])
 
 
+@np.errstate(invalid="ignore", divide="ignore")
 def _table(steps: Steps, calibration: Calibration) -> pd.DataFrame:
     """Return one row a particle; too short tracks have NaN and the reason."""
     particles = len(steps.particle)

@@ -330,6 +330,8 @@ def fit_tracks(
     flat = value.reshape(-1, points)
     beta_best, top = peak(flat, betas)
     profile = top.reshape(rows, points)
+    # Particles without any likelihood (they never moved) are left out by the caller.
+    profile = np.where(np.isfinite(profile), profile, 0.0)
     fine = np.linspace(alphas[0], alphas[-1], _PLATEAU)
     curve = CubicSpline(alphas, profile, axis=1)(fine)
     alpha_hat = fine[np.argmax(curve, axis=1)]

@@ -42,13 +42,17 @@ class Motion:
     sentence: str
 
 
-def motion_type(anomalous: AnomalousEstimate) -> Motion:
+def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | None = None) -> Motion:
     """Decide whether the exponent differs from 1, at the 1% level.
 
     Parameters
     ----------
     anomalous : AnomalousEstimate
         As `estimate_anomalous` gives it for an ensemble.
+    short_lag : AnomalousEstimate or None
+        The estimate from all displacements, where `anomalous` is from long lags because the
+        displacements are correlated. Anomalous motion has one exponent at all lags; what
+        compression or vibration adds has not, and then the kind of motion is undetermined.
 
     Notes
     -----
@@ -66,6 +70,12 @@ def motion_type(anomalous: AnomalousEstimate) -> Motion:
         sentence = (
             f"{found}, from one track of {alpha.displacements} displacements: too few to tell "
             f"the kind of motion; it takes {FEWEST_DISPLACEMENTS}."
+        )
+        return Motion(UNDETERMINED, "undetermined", p_value, sentence)
+    if p_value < LEVEL and short_lag is not None and not _agree(alpha, short_lag.alpha):
+        sentence = (
+            f"{found} at long lags, but {short_lag.alpha.value:.2f} from all displacements: no "
+            "single exponent describes them, so the kind of motion is not decided."
         )
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
     if p_value < LEVEL:
@@ -86,6 +96,12 @@ def motion_type(anomalous: AnomalousEstimate) -> Motion:
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
     sentence = f"{found} does not differ from 1 (p = {p_value:.2g}, tested at 1%)."
     return Motion(BROWNIAN, "brownian", p_value, sentence)
+
+
+def _agree(first: Estimate, second: Estimate) -> bool:
+    """Return whether two exponents differ by less than two standard errors of their difference."""
+    error = np.hypot(first.standard_error, second.standard_error)
+    return bool(abs(first.value - second.value) < 2 * error)
 
 
 def _probability(alpha: Estimate, value: float) -> float:

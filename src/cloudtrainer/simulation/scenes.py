@@ -66,8 +66,9 @@ def draw_scenes(
     background = draw.log_between(
         settings.background_photons.low, settings.background_photons.high, (images, 1)
     )
-    spots, present = _draw_particles(settings, draw, sigma, background, size_px, reach)
-    clutter = _draw_clutter(settings, draw, sigma, spots, size_px, reach)
+    cluttered = draw.chance(settings.clutter_share, (images, 1))
+    spots, present = _draw_particles(settings, draw, sigma, background, cluttered, size_px, reach)
+    clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
 
     light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
     brightest = spots.peak.amax(dim=1).clamp(min=1.0)
@@ -110,10 +111,14 @@ def _draw_particles(
     draw: _Draw,
     sigma: Tensor,
     background: Tensor,
+    cluttered: Tensor,
     size_px: int,
     reach: int,
 ) -> tuple[Spots, Tensor]:
-    """Draw the particles of each scene: alike in size, shape and brightness, but not the same."""
+    """Draw the particles of each scene: alike in size, shape and brightness, but not the same.
+
+    Where others are out of focus, those in focus are more alike in brightness.
+    """
     images = len(sigma)
     present = _draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
     shape = present.shape
@@ -122,7 +127,7 @@ def _draw_particles(
     disc = draw.chance(0.3, (images, 1))
     ring_height = _draw_rings(settings, draw, shape)
     # The peak that has the drawn ratio to the noise at the peak: snr = peak / sqrt(ground + peak).
-    snr = _draw_snr(settings, draw, shape)
+    snr = _draw_snr(settings, draw, torch.where(cluttered, 0.2, 0.7), shape)
     peak = (snr**2 + torch.sqrt(snr**4 + 4 * snr**2 * background)) / 2
     spots = Spots(
         x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
@@ -165,6 +170,7 @@ def _draw_clutter(
     settings: SceneSettings,
     draw: _Draw,
     sigma: Tensor,
+    cluttered: Tensor,
     particles: Spots,
     size_px: int,
     reach: int,
@@ -175,7 +181,6 @@ def _draw_clutter(
     square of its width.
     """
     images = len(sigma)
-    cluttered = draw.chance(settings.clutter_share, (images, 1))
     wanted = (particles.peak > 0).sum(1, keepdim=True)
     typical = particles.peak.sum(1, keepdim=True) / wanted.clamp(min=1)
     number = torch.poisson(
@@ -184,7 +189,7 @@ def _draw_clutter(
     most = max(int(number.max()), 1)
     shape = (images, most)
     present = cluttered & (torch.arange(most, device=sigma.device) < number)
-    wider = draw.log_between(1.2, 3.0, shape)
+    wider = draw.log_between(1.15, 3.0, shape)
     light = draw.log_between(0.1, 1.2, shape)
     wide_ring = draw.chance(0.15, shape)
     ones = torch.ones(shape, device=sigma.device)
@@ -201,12 +206,12 @@ def _draw_clutter(
     )
 
 
-def _draw_snr(settings: SceneSettings, draw: _Draw, shape: torch.Size) -> Tensor:
-    """Draw each particle's ratio around its scene's, so that scenes are mixed but not too much."""
+def _draw_snr(settings: SceneSettings, draw: _Draw, widest: Tensor, shape: torch.Size) -> Tensor:
+    """Draw each particle's ratio around its scene's, by a factor of up to exp(``widest``)."""
     images = shape[0]
     low, high = settings.peak_snr.low, settings.peak_snr.high
     scene = draw.log_between(low, high, (images, 1))
-    spread = torch.exp(draw.between(0.0, 0.7, (images, 1)) * (2 * draw.uniform(shape) - 1))
+    spread = torch.exp(widest * draw.uniform((images, 1)) * (2 * draw.uniform(shape) - 1))
     return (scene * spread).clamp(low, high)
 
 

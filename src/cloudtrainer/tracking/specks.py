@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 from cloudtrainer.errors import ConfigError
 from cloudtrainer.tracking.tables import checked_positions
 
-_FEWEST_FRAMES = 10
+# In shorter videos a slow particle's walk cannot be told from noise about a point.
+_FEWEST_FRAMES = 100
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def static_specks(
         In which share of the frames it must be found.
     n_frames
         Number of frames of the video; None takes those from the first to the last of the table.
-        With fewer than 10 frames nothing is taken out.
+        With fewer than 100 frames nothing is taken out.
 
     Returns
     -------

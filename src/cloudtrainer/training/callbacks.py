@@ -11,6 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from cloudtrainer.config import Config
 
+_CHATTER = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+
 
 class LastCheckpoint(Callback):
     """Keeps ``last.ckpt`` the newest state, and beside it whether its run was finished."""
@@ -65,12 +67,14 @@ def unfinished_run(logs: Path, config: Config) -> Path | None:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's deprecations, device lines and advice off the user's screen."""
-    chatter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    level = chatter.level
-    chatter.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in _CHATTER]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        chatter.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

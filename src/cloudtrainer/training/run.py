@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from cloudtrainer.annotations import read_labels
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, export_model, load_model
+from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.errors import LabelError, VideoError
 from cloudtrainer.simulation.scenes import Scenes, draw_scenes
 from cloudtrainer.training.batches import BatchMaker, Steps
@@ -170,7 +171,12 @@ def fit(
             # Lightning ends the interpreter on Ctrl-C; a notebook or a caller decides for itself.
             raise KeyboardInterrupt from None
     detector = ParticleDetector(config)
-    detector.model.load_state_dict(module.model.state_dict())
+    best = _best_checkpoint(trainer)
+    if trainer.should_stop and best is not None:
+        # Stopped because the loss no longer fell: what came after the best epoch is not better.
+        detector.load_weights(read_model(best).weights, best)
+    else:
+        detector.model.load_state_dict(module.model.state_dict())
     return detector, calibrate(detector, validation)
 
 
@@ -234,6 +240,12 @@ def _trainer(config: Config, logs: Path | None, progress_bar: bool) -> Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=min(50, training.steps_per_epoch),
     )
+
+
+def _best_checkpoint(trainer: Trainer) -> Path | None:
+    kept = trainer.checkpoint_callback
+    best = kept.best_model_path if isinstance(kept, ModelCheckpoint) else ""
+    return Path(best) if best and Path(best).is_file() else None
 
 
 def _precision(mixed: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:

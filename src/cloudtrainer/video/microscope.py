@@ -10,7 +10,7 @@ from cloudtrainer.errors import VideoError
 from cloudtrainer.video.axes import select_frames
 from cloudtrainer.video.calibration import Calibration, ome_calibration, with_times
 from cloudtrainer.video.greyscale import luminance
-from cloudtrainer.video.reader import Frames, grey_dtype, one_line
+from cloudtrainer.video.reader import Frames, grey_dtype, one_line, quiet_log
 
 
 class MicroscopeReader:
@@ -43,8 +43,9 @@ class MicroscopeReader:
         self._path = path
         try:
             # Kept open: reading the directory of a long file again for each frame is slow.
-            self._file = bioio.BioImage(path, reader=bioio_openreadout.Reader, keep_open=True)
-            self._open(channel, plane, image)
+            with quiet_log("bioio"):
+                self._file = bioio.BioImage(path, reader=bioio_openreadout.Reader, keep_open=True)
+                self._open(channel, plane, image)
         except VideoError:
             raise
         except Exception as error:  # BioIO, OpenReadout and ome-types raise errors of many types

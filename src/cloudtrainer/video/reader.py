@@ -1,5 +1,8 @@
 """What a reader of one format offers, and what all of them share."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +43,18 @@ def one_line(error: BaseException, limit: int = 160) -> str:
     """Return an exception's message on one line of at most `limit` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+@contextmanager
+def quiet_log(name: str) -> Iterator[None]:
+    """Keep what a reading library logs of damaged files off the screen: it is in an exception."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def grey_dtype(dtype: np.dtype[Any], where: str) -> np.dtype[Any]:

@@ -1,9 +1,6 @@
 """TIFF, BigTIFF, ImageJ and OME-TIFF stacks, page by page."""
 
-import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +16,7 @@ from cloudtrainer.video.calibration import (
     resolution_hint,
 )
 from cloudtrainer.video.greyscale import luminance
-from cloudtrainer.video.reader import Frames, grey_dtype, one_line
+from cloudtrainer.video.reader import Frames, grey_dtype, one_line, quiet_log
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -50,7 +47,7 @@ class TiffReader:
 
         self._path = path
         try:
-            with _quiet(), tifffile.TiffFile(path, _multifile=False) as self._tiff:
+            with quiet_log("tifffile"), tifffile.TiffFile(path, _multifile=False) as self._tiff:
                 self._open(channel, plane, image)
         except VideoError:
             raise
@@ -281,18 +278,6 @@ class TiffReader:
         unit = page.tags.get("ResolutionUnit")
         name = {2: "inch", 3: "cm"}.get(int(unit.value), "") if unit is not None else "inch"
         return Calibration(hint=resolution_hint(x, name))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what tifffile logs of damaged files off the screen: it is said in an exception."""
-    logger = logging.getLogger("tifffile")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _leading(axes: str, shape: tuple[int, ...], page_size: int) -> int:
