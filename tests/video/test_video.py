@@ -130,7 +130,7 @@ def test_pixels_that_are_not_finite_are_named(value):
     video = Video(array)
 
     assert len(video.frames(0, 6)) == 6
-    with pytest.raises(VideoError, match=r"frame 6 holds 1 pixels.*x = 11, y = 4"):
+    with pytest.raises(VideoError, match=r"frame 6 holds 1 pixel.*x = 11, y = 4"):
         video.frames(5, 8)
 
 

@@ -126,7 +126,7 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
     )
     add(
         "particles_per_frame",
-        counts_figure(counts),
+        counts_figure(pd.Series(counts, index=np.arange(len(counts)) + source.origin[0])),
         "Particles in each frame",
         "A steady number is what you want; a fall is bleaching or loss of focus.",
     )

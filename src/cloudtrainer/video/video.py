@@ -198,8 +198,9 @@ class Video:
                 if bad.any():
                     y, x = (int(v) for v in np.argwhere(bad)[0])
                     raise VideoError(
-                        f"{self.name}: frame {start + i} holds {int(bad.sum())} pixels that are "
-                        f"NaN or infinite, the first at x = {x}, y = {y}; replace them first"
+                        f"{self.name}: frame {first + start + i} holds {int(bad.sum())} pixel(s) "
+                        f"that are NaN or infinite, the first at x = {x + columns.start}, "
+                        f"y = {y + rows.start}; replace them first"
                     )
         return frames
 
