@@ -12,7 +12,7 @@ from cloudtrainer.annotations import checked_tracks, read_tracks
 from cloudtrainer.errors import CalibrationError, LabelError, VideoError
 from cloudtrainer.video import Video, check_frames
 
-TABLE_ENDINGS = {".csv", ".parquet", ".pq"}
+TABLE_ENDINGS = {".csv", ".parquet", ".pq", ".xml"}
 
 
 @dataclass(frozen=True)

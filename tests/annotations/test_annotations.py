@@ -159,7 +159,10 @@ def test_trackmate_spots_become_pixels(tmp_path, unit, pixel_size_um, scale):
         ("TRACK_ID,FRAME,POSITION_X\n0,0,1\n", "without the column POSITION_Y"),
         (HEADER.format(unit="pixel") + "a,1,0,5,left,4,0,0,0\n", "row 5, column x: 'left'"),
         (HEADER.format(unit="pixel") + "a,1,0,5,1,4,0,0,0\n" * 2, "particle 0 is there twice"),
-        ("TrackID,t,x,y\n0,1,2,3\n", r"no column frame, particle \(columns found: TrackID, t"),
+        ("Track,t,x,y\n0,1,2,3\n", r"no column frame, particle \(columns found: Track, t"),
+        ("frame,x,y\n0,1,2\n", r"no column particle \(columns found: frame, x, y\)"),
+        ("axis-0,axis-1,axis-2\n0,1,2\n", "napari points CSV without tracks: no column particle"),
+        ("TrackID,t,x,y\n0,0.5,2,3\n", "row 2, column frame: '0.5' is not a frame number"),
     ],
 )
 def test_bad_tracks_end_in_one_line(tmp_path, text, message):

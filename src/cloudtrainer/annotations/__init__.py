@@ -1,0 +1,6 @@
+"""Labels in and out, and tracks that were made elsewhere."""
+
+from cloudtrainer.annotations.labels import convert_labels, read_labels, write_labels
+from cloudtrainer.annotations.tracks import checked_tracks, read_tracks
+
+__all__ = ["checked_tracks", "convert_labels", "read_labels", "read_tracks", "write_labels"]
