@@ -33,7 +33,7 @@ def summarise(
                 measured.anomalous.K
             ),
             "alpha_if_exposed_throughout": measured.anomalous.alpha_full_exposure,
-            "msd_offset": measured.diffusion.offset,
+            f"msd_offset_{length}2": measured.diffusion.offset,
             "particles_per_frame": _per_frame(tracked, source),
             "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),

@@ -1,5 +1,6 @@
 """The detector: a network, how its frames are normalised, and how its answer is read."""
 
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,12 +13,16 @@ from torch.nn import functional
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector.decode import positions_from_grid, positions_from_mask
+from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.detector.networks import GridNet, UNet
 from cloudtrainer.detector.normalise import by_maximum, by_noise
 from cloudtrainer.detector.targets import cell_centres, offset_errors
 from cloudtrainer.errors import ModelError, VideoError
 
 Normalisation = Literal["noise", "video_maximum"]
+
+# Where the models of a workspace lie, when a model is asked for by its version alone.
+_USUAL_WORKSPACES = (Path("DeepTrack_Studio"), Path("/content/drive/MyDrive/DeepTrack_Studio"))
 
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
@@ -82,8 +87,6 @@ class ParticleDetector(nn.Module):
         ModelError
             The file is missing, is no checkpoint, would run code of its own, or does not fit.
         """
-        from cloudtrainer.detector.model_files import read_model
-
         stored = read_model(Path(path), config)
         detector = cls(stored.config, **stored.reading)
         detector.load_weights(stored.weights, Path(path))
@@ -247,6 +250,34 @@ class ParticleDetector(nn.Module):
             table["x_error"] = table["y_error"] = np.nan
             tables.append(table[DETECTION_COLUMNS])
         return pd.concat(tables, ignore_index=True).astype({"frame": np.int64})
+
+
+def load_model(source: str | Path | None = None) -> ParticleDetector:
+    """Load a detector, ready to run.
+
+    Parameters
+    ----------
+    source : str, Path or None
+        None: the model that comes with the package. A file or folder: any model of this version,
+        of 3.0 or of 2.0. A version such as ``v_20260101_120000``: the model of that name in
+        ``DeepTrack_Studio/models``, here or on a mounted Drive.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or the file is none.
+    """
+    if source is None:
+        with as_file(files("cloudtrainer") / "models" / "default") as folder:
+            return ParticleDetector.load_from_checkpoint(folder)
+    path = Path(source)
+    if not path.exists():
+        named = [place / "models" / str(source) for place in _USUAL_WORKSPACES]
+        found = [place for place in named if place.is_dir()]
+        if not found or path.name != str(source):
+            raise ModelError(f"{source}: no such model file, export folder or version")
+        path = found[0]
+    return ParticleDetector.load_from_checkpoint(path)
 
 
 def _light_above_surroundings(
