@@ -123,7 +123,7 @@ def test_two_configs_share_no_lists():
         ({"data": {"particle_radius": 11}}, r"^data\.particle_radius: "),
         ({"scenes": {"peak_snr": [9, 2]}}, r"^scenes\.peak_snr: .*9.* to 2.*rise"),
         ({"scenes": {"peak_snr": [-1, 2]}}, r"^scenes\.peak_snr: "),
-        ({"scenes": {"peak_snr": [float("nan"), 2]}}, r"^scenes\.peak_snr: "),
+        ({"scenes": {"peak_snr": [float("nan"), 2]}}, r"^scenes\.peak_snr\.low: .*finite"),
         ({"scenes": {"peak_snr": [1, float("inf")]}}, r"^scenes\.peak_snr"),
         ({"scenes": {"peak_snr": [1, 2, 3]}}, r"^scenes\.peak_snr: "),
         ({"analysis": {"threshold": 1.0}}, r"^analysis\.threshold: "),
