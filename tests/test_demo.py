@@ -13,6 +13,7 @@ import pytest
 
 from cloudtrainer import cli, demo
 from cloudtrainer.config import Config, ExperimentSettings
+from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.evaluation import localisation_bound_px
 from cloudtrainer.simulation import simulate_experiment
 
@@ -52,7 +53,7 @@ def found(experiment):
 @pytest.fixture
 def demonstrate(tmp_path, monkeypatch, experiment):
     """Run the demonstration with given detections; no network is trained or asked."""
-    detector = SimpleNamespace(config=Config())
+    detector = ParticleDetector()
     validation = SimpleNamespace(numbers=lambda: {"f1": 1.0})
     training = SimpleNamespace(fit=lambda config: (detector, validation))
     monkeypatch.setitem(sys.modules, "cloudtrainer.training", training)

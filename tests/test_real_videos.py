@@ -24,9 +24,11 @@ def bulk_water(shared_data, tmp_path_factory):
 
 @pytest.mark.slow
 def test_bulk_water_shows_as_many_dark_spheres_as_there_are(bulk_water):
-    counts = bulk_water.detections.groupby("frame").size()
+    # Spheres in focus: those far out of focus are detected as well, but not measured.
+    counts = bulk_water.tracks.groupby("frame").size()
     assert len(counts) == 150
     assert 250 <= counts.mean() <= 450
+    assert bulk_water.summary["measured"]["particles_per_frame"] == pytest.approx(counts.mean())
     # Every frame is like the others: none is lost and none is full of noise.
     assert counts.between(200, 500).all()
 

@@ -156,7 +156,9 @@ class ExperimentSettings(_Section):
     seed: int = _setting(0, "Seed of the experiment.", ge=0)
 
     @model_validator(mode="after")
-    def _exposure_fits(self) -> Self:
+    def _possible(self) -> Self:
+        if self.peak_snr.low <= 0:
+            raise ValueError("peak_snr must be above 0")
         if self.exposure_s > self.frame_interval_s:
             raise ValueError("exposure_s is longer than frame_interval_s")
         return self

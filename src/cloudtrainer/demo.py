@@ -110,6 +110,8 @@ def run_demo(out: Path, progress: Progress | None = None) -> Demonstration:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorkspaceError(f"{out}: cannot be made ({error.strerror})") from None
+    if (out / "model").exists() and not (out / "model" / "metadata.json").is_file():
+        raise WorkspaceError(f"{out / 'model'}: is there and no model; give another folder")
     seconds = {}
     begun = time.perf_counter()
     experiment = simulate_experiment(EXPERIMENT)

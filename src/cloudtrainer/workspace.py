@@ -1,11 +1,13 @@
 """The ``DeepTrack_Studio`` folder and every path in it, as versions 2.0 and 3.0 laid it out."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cloudtrainer.errors import WorkspaceError
 
+_VERSION = re.compile(r"v_\d{8}_\d{6}(_\d+)?")
 _FOLDERS = (
     "training_data/videos",
     "training_data/annotations",
@@ -107,7 +109,7 @@ class Workspace:
         found = [
             path
             for path in self.models.iterdir()
-            if (path / "weights.pth").is_file() and path.suffix != ".part"
+            if _VERSION.fullmatch(path.name) and (path / "weights.pth").is_file()
         ]
         return sorted(found, key=_age)
 

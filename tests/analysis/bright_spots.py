@@ -1,16 +1,15 @@
 """A detector without a network, videos that it finds everything in, and tracks by plain NumPy."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import tifffile
 from scipy import ndimage
 
-from cloudtrainer.config import Config
+from cloudtrainer.detector import ParticleDetector
 
 BACKGROUND, NOISE, PEAK, SIGMA_PX = 100.0, 5.0, 600.0, 1.5
-DETECTOR = SimpleNamespace(config=Config())
+# Its network is never asked: `find_bright_spots` answers instead.
+DETECTOR = ParticleDetector()
 
 
 def find_bright_spots(model, video, threshold=None, min_area=3, *, polarity="auto", progress=None):

@@ -227,10 +227,10 @@ def test_an_incremental_run_starts_from_the_newest_model(workspace, tiny, monkey
     assert began[-1] is None
 
 
-def test_another_network_starts_from_nothing_but_scores_the_old_one(workspace, tiny):
+def test_another_network_starts_from_nothing_and_has_no_scores_before(workspace, tiny):
     train(workspace, tiny())
     result = train(workspace, tiny(architecture="unet", epochs=1, steps_per_epoch=1))
-    assert result.old_scores is not None
+    assert result.old_scores is None
     assert load_model(result.model_dir).config.model.architecture == "unet"
 
 

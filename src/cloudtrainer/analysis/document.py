@@ -32,7 +32,7 @@ def video_report(
         warnings=tuple(summary["warnings"]),
         figures=tuple(picture.figure for picture in pictures),
         tables=(_numbers_table(tracked, measured, summary), _checks_table(measured)),
-        methods=_methods(source, tracked, measured),
+        methods=_methods(source, tracked, measured, summary["config"]),
         settings=summary["config"],
         provenance={
             "video": summary["video"],
@@ -196,24 +196,34 @@ def _checks_table(measured: Measurement) -> ReportTable:
     )
 
 
-def _methods(source: Source, tracked: Tracked, measured: Measurement) -> str:
+def _methods(
+    source: Source, tracked: Tracked, measured: Measurement, settings: dict[str, Any]
+) -> str:
     """Return a paragraph for the methods of a paper, with this analysis's own numbers."""
     D = measured.diffusion
     parts = []
     if source.video is not None:
-        parts.append(
-            f"Particles were located to sub-pixel precision by a neural network (cloudtrainer "
-            f"{__version__})."
-        )
+        parts.append(f"Particles were located by a neural network (cloudtrainer {__version__}).")
     if tracked.search_range_px is not None:
         parts.append(
-            "Positions were linked with trackpy (Crocker & Grier 1996) at a search range of "
-            f"{tracked.search_range_px:.1f} px."
+            "Positions were linked by the least sum of squared steps (Crocker & Grier 1996) at a "
+            f"search range of {tracked.search_range_px:.1f} px and a memory of "
+            f"{settings['memory_frames']} frames; tracks seen in fewer than "
+            f"{settings['min_track_frames']} frames were dropped."
+        )
+    if tracked.specks:
+        parts.append(f"{tracked.specks} places that never moved were masked.")
+    if tracked.left_out:
+        parts.append(
+            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
+            f"whose mean probability was below {settings['min_relative_probability']:g} times that "
+            "of the surest tenth."
         )
     parts.append(tracked.drift.sentence)
     if not np.isfinite(D.value):
         return " ".join(parts)
     over = f" over {D.stride} frames" if D.stride > 1 else ""
+    widened = ", that of D widened to hold what longer displacements give" if D.stride > 1 else ""
     exposure = (
         "the offset of the mean squared displacement, which localisation error raises and motion "
         "blur lowers, was a free parameter"
@@ -226,7 +236,7 @@ def _methods(source: Source, tracked: Tracked, measured: Measurement) -> str:
         f"{over} of {D.particles} tracks ({D.displacements} displacements; Berglund 2010, Phys. "
         f"Rev. E 82, 011917); {exposure}. The anomalous exponent was estimated by maximum "
         "likelihood for fractional Brownian motion with the same offset. Intervals are 95%, by "
-        "bootstrap over particles."
+        f"bootstrap over particles{widened}."
     )
     return " ".join(parts)
 

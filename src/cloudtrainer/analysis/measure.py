@@ -1,11 +1,13 @@
 """From tracks to numbers: MSD, D, alpha, the tests of the model, and what to be wary of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
     AnomalousEstimate,
     Check,
@@ -20,10 +22,12 @@ from cloudtrainer.diffusion import (
     mean_squared_displacement,
     motion_type,
 )
+from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
 # used: the correlations that compression leaves have died away by then.
-LONG_LAG_FRAMES = 5
+# The first gives the estimate; what the longer ones give is covered by its interval.
+LONG_LAGS_FRAMES = (5, 8, 12)
 # An ensemble interval this much wider than the likelihood's says that the particles differ.
 SPREAD_WARNING = 1.5
 
@@ -65,8 +69,9 @@ class Measurement:
     warnings: tuple[str, ...]
 
 
-def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
+def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Measurement:
     """Estimate what the tracks say, in um and s where the source is calibrated."""
+    tracks, seed = tracked.tracks, settings.seed
     interval = source.frame_interval_s if source.calibrated else None
     pixel = source.pixel_size_um if source.calibrated else None
     exposure = source.exposure_s if source.calibrated else None
@@ -82,10 +87,10 @@ def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
     diffusion = short = diffusion_at(1)
     stride = 1
     warnings = [check.sentence for check in failed]
-    if failed:
-        from_long = diffusion_at(LONG_LAG_FRAMES)
+    if any(_long_lags_help(check) for check in failed):
+        from_long = _widened([diffusion_at(frames) for frames in LONG_LAGS_FRAMES])
         if np.isfinite(from_long.value):
-            diffusion, stride = from_long, LONG_LAG_FRAMES
+            diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
             warnings.append(
                 f"D and alpha are therefore taken from displacements over {stride} frames, "
                 f"which gives D = {diffusion}; all displacements would give {short}."
@@ -96,13 +101,28 @@ def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
                 "without finding the cause."
             )
     anomalous = anomalous_at(stride)
-    warnings += _reservations(diffusion, stride)
+    motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
+    warnings += _reservations(diffusion, motion)
+    if tracked.left_out:
+        everything = estimate_diffusion(
+            subtract_drift(tracked.linked, settings.drift).tracks,
+            interval,
+            pixel,
+            exposure,
+            stride=stride,
+            seed=seed,
+        )
+        warnings.append(
+            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
+            "because the detector was much less sure of them (out of focus, dim, or noise); with "
+            f"them D would be {everything}. --min-relative-probability 0 keeps all."
+        )
     return Measurement(
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
         anomalous=anomalous,
-        motion=motion_type(anomalous, anomalous_at(1) if stride > 1 else None),
+        motion=motion,
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
         particles=_particles(tracks, source, stride),
@@ -110,7 +130,24 @@ def measure(tracks: pd.DataFrame, source: Source, seed: int) -> Measurement:
     )
 
 
-def _reservations(diffusion: Estimate, stride: int) -> list[str]:
+def _long_lags_help(check: Check) -> bool:
+    """Return whether a failed check speaks of what dies away at long lags.
+
+    Displacements that turn back, as in a cage, do not: no lag is then better than another.
+    """
+    return not check.name.startswith("displacement correlations") or check.number > 0
+
+
+def _widened(estimates: list[Estimate]) -> Estimate:
+    """Return the first estimate, its interval widened to hold the values of the others."""
+    first = estimates[0]
+    values = [estimate.value for estimate in estimates if np.isfinite(estimate.value)]
+    if not np.isfinite(first.value):
+        return first
+    return replace(first, low=min(first.low, *values), high=max(first.high, *values))
+
+
+def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
     if not np.isfinite(diffusion.value):
         return [f"D was not estimated: {diffusion.reason}."]
     warnings = []
@@ -118,7 +155,12 @@ def _reservations(diffusion: Estimate, stride: int) -> list[str]:
         warnings.append(
             f"D rests on {diffusion.particles} particles: its interval is rough; film more."
         )
-    if stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
+    if motion.motion_model == "anomalous":
+        warnings.append(
+            "The motion is not Brownian: D depends on the time scale. Quote alpha and K, or D with "
+            "its time scale."
+        )
+    if diffusion.stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
         warnings.append(
             f"The particles differ: the standard error over particles is "
             f"{diffusion.spread_ratio:.1f} times that of identical particles. D is the mean over "

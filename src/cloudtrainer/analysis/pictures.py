@@ -90,7 +90,8 @@ def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Pictur
                 step_sd_px=step_sd,
             ),
             "Linking",
-            "Left: D against the search range; on a plateau the range neither cuts off steps nor "
+            "Left: D of all that was linked, from displacements over one frame, against the search "
+            "range; on a plateau the range neither cuts off steps nor "
             "swaps particles. Right: the steps that were linked; they should die away well before "
             "the search range.",
         )
@@ -134,9 +135,10 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
     if not tracked.tracks.empty:
         add(
             "trajectories",
-            trajectories_figure(frame, tracked.tracks, pixel_size_um=pixel),
+            trajectories_figure(frame, tracked.measured_in_place(), pixel_size_um=pixel),
             "Trajectories",
-            "All tracks over one frame. Long straight jumps are wrong links.",
+            "The tracks that were measured over one frame, drift included. Long straight jumps "
+            "are wrong links.",
         )
 
 

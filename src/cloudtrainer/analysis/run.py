@@ -16,7 +16,7 @@ from cloudtrainer.analysis.pictures import draw
 from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
-from cloudtrainer.analysis.tracks import given_tracks, track_video
+from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import Estimate
@@ -66,7 +66,7 @@ class Analysis:
         if measured["particles_per_frame"] is not None:
             lines.append(
                 f"{measured['particles_per_frame']:.1f} particles a frame in "
-                f"{measured['tracks']} tracks"
+                f"{measured['tracks']} tracks{_found(measured)}"
             )
         lines.append(f"D     = {_spoken(self.diffusion)}")
         lines.append(f"alpha = {_spoken(self.alpha)}")
@@ -96,9 +96,9 @@ def analyze(
     Parameters
     ----------
     videos : path, Video, ndarray, table of tracks, or a sequence of these
-        What to analyse. A ``.csv`` or ``.parquet`` file is a table of tracks (``particle, frame, x,
-        y``), of this package, trackpy or TrackMate. Several videos are analysed one by one and
-        together: the video is then the replicate.
+        What to analyse. A ``.csv``, ``.parquet`` or ``.xml`` file holds tracks, of this package,
+        trackpy, TrackMate, Icy or the particle tracking challenge. Several videos are analysed one
+        by one and together: the video is then the replicate.
     out : str or Path
         Folder for the results; it appears whole or not at all.
     model : ParticleDetector, str, Path or None
@@ -168,12 +168,12 @@ def _analyse_one(
     settings = config.analysis
     if source.video is not None and detector is not None:
         tracked = track_video(source.video, detector, settings, progress)
-        model_name = detector.config.model.name
+        model = _described(detector, tracked, settings.threshold)
     else:
-        tracked, model_name = given_tracks(source, settings), None
-    measured = measure(tracked.tracks, source, settings.seed)
+        tracked, model = given_tracks(source, settings), None
+    measured = measure(tracked, source, settings)
     warnings = (*source.warnings, *tracked.warnings, *measured.warnings)
-    summary = finite(summarise(source, tracked, measured, config, warnings, model_name))
+    summary = finite(summarise(source, tracked, measured, config, warnings, model))
 
     detections = _in_whole_video(tracked.detections, source)
     tracks = _in_whole_video(tracked.tracks, source)
@@ -268,7 +268,10 @@ def _check_replicates(sources: list[Source]) -> None:
 
 
 def _detector(model: ParticleDetector | str | Path | None) -> ParticleDetector:
-    return model if isinstance(model, ParticleDetector) else load_model(model)
+    import torch
+
+    detector = model if isinstance(model, ParticleDetector) else load_model(model)
+    return detector.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _folder_names(sources: list[Source]) -> list[str]:
@@ -303,6 +306,23 @@ def _msd_table(measured: Measurement) -> pd.DataFrame:
             "pairs": msd.pairs.sum(axis=0),
         }
     )
+
+
+def _found(measured: dict[str, Any]) -> str:
+    found = measured.get("detections_per_frame")
+    return "" if found is None else f" ({found:.1f} detections a frame)"
+
+
+def _described(
+    detector: ParticleDetector, tracked: Tracked, threshold: float | None
+) -> dict[str, Any]:
+    """Return what tells which detector made the detections, and how it was used."""
+    return {
+        "name": detector.config.model.name,
+        "weights_sha256": detector.weights_sha256(),
+        "threshold": detector.threshold if threshold is None else threshold,
+        "polarity": tracked.polarity,
+    }
 
 
 def _spoken(estimate: Estimate) -> str:

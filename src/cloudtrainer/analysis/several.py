@@ -41,6 +41,10 @@ def combine(
     if len(units) > 1:
         warnings.append("Some videos are calibrated and others are not: D is not averaged.")
     D = _mean([D for D, _ in estimates], comparable=len(units) <= 1)
+    if len({estimate.stride for estimate in good}) > 1:
+        warnings.append(
+            "D of some videos is from long lags and of others from all displacements: see each."
+        )
     alpha = _mean([alpha for _, alpha in estimates], comparable=True)
     for summary, (own, _) in zip(summaries, estimates, strict=True):
         if not np.isfinite(own.value):
@@ -156,6 +160,7 @@ def _mean(estimates: list[Estimate], *, comparable: bool) -> Estimate:
         model_standard_error=float("nan"),
         offset=float("nan"),
         localisation_error=None,
+        stride=good[0].stride if len({estimate.stride for estimate in good}) == 1 else 1,
         particles=sum(estimate.particles for estimate in good),
         displacements=sum(estimate.displacements for estimate in good),
     )

@@ -147,15 +147,18 @@ def _from_video(thing: Video | NDArray[Any] | str | Path, given: Given) -> Sourc
         video = whole.crop(frames=part, region=given.region)
     check_frames(video)
     hint = whole.calibration_hint
-    known = whole.pixel_size_um is not None and whole.frame_interval_s is not None
+    pixel = given.pixel_size_um or whole.pixel_size_um
+    interval = given.frame_interval_s or whole.frame_interval_s
+    known = pixel is not None and interval is not None
+    said = given.pixel_size_um is not None or given.frame_interval_s is not None
     return Source(
         name=whole.name,
         video=video,
         tracks=None,
-        pixel_size_um=given.pixel_size_um or whole.pixel_size_um,
-        frame_interval_s=given.frame_interval_s or whole.frame_interval_s,
+        pixel_size_um=pixel,
+        frame_interval_s=interval,
         exposure_s=given.exposure_s,
-        calibration_source=whole.calibration_source,
+        calibration_source="given" if said else whole.calibration_source,
         sha256=whole.sha256,
         shape=video.shape,
         origin=(

@@ -18,7 +18,7 @@ def summarise(
     measured: Measurement,
     config: Config,
     warnings: tuple[str, ...],
-    model_name: str | None,
+    model: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return what ``summary.json`` holds, as plain numbers and text."""
     length = "um" if source.calibrated else "px"
@@ -37,7 +37,7 @@ def summarise(
             "particles_per_frame": _per_frame(tracked, source),
             "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),
-            "tracks_left_out": tracked.unsure_tracks,
+            "tracks_left_out": tracked.left_out,
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
@@ -65,7 +65,7 @@ def summarise(
             for check in measured.checks
         ],
         "config": config.to_dict()["analysis"],
-        "model": model_name,
+        "model": model,
         "version": __version__,
         "video": {
             "name": source.name,

@@ -1,6 +1,7 @@
 """From a video to its tracks: detections, specks, linking, drift."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,11 @@ from numpy.typing import NDArray
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.detector import ParticleDetector
-from cloudtrainer.inference import Progress, extract_particles_from_predictions
+from cloudtrainer.inference import (
+    Progress,
+    extract_particles_from_predictions,
+    polarity_sign,
+)
 from cloudtrainer.tracking import (
     Drift,
     SearchRange,
@@ -36,8 +41,11 @@ class Tracked:
         Static specks that were masked.
     tracks : DataFrame
         Tracks, drift taken out: the detections' columns and ``particle``.
-    unsure_tracks : int
-        Tracks that were left out because the detector was much less sure of them than of others.
+    linked : DataFrame
+        All tracks as they were linked: where the particles are in the frames, drift included, and
+        also those that were left out because the detector was much less sure of them.
+    polarity : str or None
+        "bright" or "dark": what was looked for; None where tracks were given.
     search_range_px : float or None
         The search range that was used.
     suggested : SearchRange or None
@@ -53,12 +61,22 @@ class Tracked:
     detections: pd.DataFrame
     specks: int
     tracks: pd.DataFrame
-    unsure_tracks: int
+    linked: pd.DataFrame
+    polarity: str | None
     search_range_px: float | None
     suggested: SearchRange | None
     scan: pd.DataFrame | None
     drift: Drift
     warnings: tuple[str, ...]
+
+    @property
+    def left_out(self) -> int:
+        """Number of tracks that were linked but are not measured."""
+        return self.linked["particle"].nunique() - self.tracks["particle"].nunique()
+
+    def measured_in_place(self) -> pd.DataFrame:
+        """Return the measured tracks where they are in the frames, drift included."""
+        return self.linked[self.linked["particle"].isin(self.tracks["particle"])]
 
     def displacements_px(self) -> NDArray[np.float64]:
         """Return the lengths of all displacements between consecutive frames, px."""
@@ -76,12 +94,14 @@ def track_video(
     progress: Progress | None = None,
 ) -> Tracked:
     """Detect, mask static specks, link, and take out drift."""
+    sign = polarity_sign(model, video, settings.polarity)
+    polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
     found = extract_particles_from_predictions(
         model,
         video,
         settings.threshold,
         settings.min_area,
-        polarity=settings.polarity,
+        polarity=polarity,
         progress=progress,
     )
     masked = static_specks(found, n_frames=len(video))
@@ -96,7 +116,7 @@ def track_video(
         warnings.append(_why_no_tracks(detections, len(video)))
         tracks = track_particles(detections, 1.0, settings.memory_frames)
         return Tracked(
-            detections, len(masked.specks), tracks, 0, None, None, None,
+            detections, len(masked.specks), tracks, tracks, polarity, None, None, None,
             subtract_drift(tracks, "none"), tuple(warnings),
         )  # fmt: skip
 
@@ -119,7 +139,8 @@ def track_video(
         detections=detections,
         specks=len(masked.specks),
         tracks=drift.tracks,
-        unsure_tracks=linked["particle"].nunique() - tracks["particle"].nunique(),
+        linked=linked,
+        polarity=polarity,
         search_range_px=reach,
         suggested=suggested,
         scan=scan,
@@ -137,7 +158,8 @@ def given_tracks(source: Source, settings: AnalysisSettings) -> Tracked:
         detections=tracks.iloc[:0],
         specks=0,
         tracks=drift.tracks,
-        unsure_tracks=0,
+        linked=tracks,
+        polarity=None,
         search_range_px=None,
         suggested=None,
         scan=None,

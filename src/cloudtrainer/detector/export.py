@@ -16,7 +16,7 @@ from cloudtrainer.version import __version__
 def export_model(
     detector: ParticleDetector, folder: Path, *, scores: dict[str, float], origin: dict[str, Any]
 ) -> None:
-    """Write an export that this version and 3.0 can open.
+    """Write an export in the layout of version 3.0, with what this version needs to read it.
 
     Parameters
     ----------

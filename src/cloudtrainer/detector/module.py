@@ -1,5 +1,6 @@
 """The detector: a network, how its frames are normalised, and how its answer is read."""
 
+import hashlib
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -80,7 +81,7 @@ class ParticleDetector(nn.Module):
         path : str or Path
             A ``.ckpt``, a ``.pth`` or an export folder.
         config : Config or dict, optional
-            The settings, where the file itself holds none.
+            Settings that take the place of the file's own.
 
         Raises
         ------
@@ -112,8 +113,17 @@ class ParticleDetector(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the network's raw answer to normalised frames, (frames, 1, height, width)."""
-        answer: Tensor = self.model(frames)
+        # Half precision, where it is on, is for the network alone: it is too coarse for positions.
+        answer: Tensor = self.model(frames).float()
         return answer
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the weights, by which a model is known whatever it is called."""
+        digest = hashlib.sha256()
+        for name, weights in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weights.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def device(self) -> torch.device:

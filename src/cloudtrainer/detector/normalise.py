@@ -32,7 +32,8 @@ def by_noise(frames: Tensor) -> Tensor:
     kernel = torch.tensor(
         [[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]], device=frames.device
     )
-    rough = functional.conv2d(frames[:, None], kernel[None, None])[:, 0]
+    with torch.autocast(frames.device.type, enabled=False):
+        rough = functional.conv2d(frames[:, None], kernel[None, None])[:, 0]
     noise = 1.4826 * _median(rough.abs().flatten(1)) / 6.0
     # Clipped, constant or heavily compressed frames have no noise to speak of.
     spread = flat.std(dim=1)

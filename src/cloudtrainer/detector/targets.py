@@ -51,7 +51,8 @@ def grid_targets(
     held_y = y.clamp(down[0], down[-1])[:, :, None] + far[:, :, None] - down
     weight_x = (1 - held_x.abs() / CELL_PX).clamp(min=0)
     weight_y = (1 - held_y.abs() / CELL_PX).clamp(min=0)
-    share = torch.einsum("npr,npc->nrc", weight_y, weight_x).clamp(max=1.0)
+    with torch.autocast(x.device.type, enabled=False):
+        share = torch.einsum("npr,npc->nrc", weight_y, weight_x).clamp(max=1.0)
 
     distance = dy[:, :, :, None] ** 2 + dx[:, :, None, :] ** 2
     nearest_squared, nearest = distance.min(dim=1)

@@ -94,7 +94,7 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
     if max(alpha.high - alpha.value, alpha.value - alpha.low) > WIDEST_HALF_INTERVAL:
         sentence = f"{found} does not differ from 1, but is too uncertain to call motion normal."
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
-    sentence = f"{found} does not differ from 1 (p = {p_value:.2g}, tested at 1%)."
+    sentence = f"{found} does not differ from 1 at the 1% level (p = {p_value:.2g})."
     return Motion(BROWNIAN, "brownian", p_value, sentence)
 
 

@@ -81,6 +81,8 @@ def _film(
 ) -> NDArray[np.uint16]:
     generator = torch.Generator().manual_seed(settings.seed)
     moments = paths.x.shape[2]
+    # Real cameras add an offset, so that read noise does not go below 0.
+    offset = int(np.ceil(10 * settings.read_noise_photons))
     filmed = []
     for first in range(0, settings.frames, _FRAMES_AT_ONCE):
         x = torch.as_tensor(paths.x[first : first + _FRAMES_AT_ONCE], dtype=torch.float32)
@@ -91,11 +93,9 @@ def _film(
         )
         light = render_spots(spots, settings.height_px, settings.width_px)
         photons = photon_noise(light + settings.background_photons, generator)
-        filmed.append(read_noise(photons, settings.read_noise_photons, generator).round())
-    # Real cameras add an offset, so that read noise does not go below 0.
-    offset = np.ceil(10 * settings.read_noise_photons)
-    counts: NDArray[np.float32] = torch.cat(filmed).numpy() + offset
-    return counts.clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+        counts = read_noise(photons, settings.read_noise_photons, generator).round() + offset
+        filmed.append(counts.clamp(0, np.iinfo(np.uint16).max).numpy().astype(np.uint16))
+    return np.concatenate(filmed)
 
 
 def _truth(

@@ -1,6 +1,7 @@
 """Frames with labels: which are learned from, which are held out, and crops of them."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -126,19 +127,38 @@ class LabelledFrames:
 
 
 def held_out_frames(labelled: LabelledVideo, most: int = 20) -> list[Scenes]:
-    """Return the held-out frames of a video, whole, each a batch of one (at most ``most``)."""
+    """Return held-out frames of a video (at most ``most``), in parts of at most 256 x 256 px.
+
+    Parts, because the truth of a large frame with many particles would not fit in memory.
+    """
     numbers = labelled.frame_numbers(held_out=True)
     chosen = np.unique(np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int))
-    batches = []
+    parts = []
     for number in (numbers[index] for index in chosen):
-        image = labelled.video.frames(number, number + 1).astype(np.float32)
+        image = labelled.video.frames(number, number + 1)[0].astype(np.float32)
         own = labelled.labels[labelled.labels["frame"] == number]
-        batches.append(
-            Scenes(
-                images=torch.as_tensor(labelled.polarity * image),
-                x=torch.as_tensor(own["x"].to_numpy(np.float32))[None],
-                y=torch.as_tensor(own["y"].to_numpy(np.float32))[None],
-                present=torch.ones(1, len(own), dtype=torch.bool),
-            )
-        )
-    return batches
+        xy = own[["x", "y"]].to_numpy(np.float32)
+        for rows in _stretches(image.shape[0]):
+            for columns in _stretches(image.shape[1]):
+                corner = np.array([columns.start, rows.start], np.float32)
+                end = np.array([columns.stop, rows.stop], np.float32)
+                inside = ((xy >= corner - 0.5) & (xy < end - 0.5)).all(axis=1)
+                parts.append(_scene(labelled.polarity * image[rows, columns], xy[inside] - corner))
+    return parts
+
+
+def _stretches(length: int, longest: int = 256) -> list[slice]:
+    """Part a side into stretches of nearly equal length."""
+    edges = np.linspace(0, length, -(-length // longest) + 1).round().astype(int)
+    return [slice(int(low), int(high)) for low, high in pairwise(edges)]
+
+
+def _scene(image: NDArray[np.float32], xy: NDArray[np.float32]) -> Scenes:
+    """Return one image with its positions; an empty one has a place that holds no particle."""
+    padded = xy if len(xy) else np.zeros((1, 2), np.float32)
+    return Scenes(
+        images=torch.as_tensor(np.ascontiguousarray(image))[None],
+        x=torch.as_tensor(padded[:, 0])[None],
+        y=torch.as_tensor(padded[:, 1])[None],
+        present=torch.full((1, len(padded)), len(xy) > 0),
+    )

@@ -46,7 +46,8 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
 
     def training_step(self, step_in_epoch: int, batch_idx: int) -> Tensor:
         """Return the loss of the batch that belongs to this step."""
-        scenes = self.batches.draw(self.global_step, self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            scenes = self.batches.draw(self.global_step, self.device)
         loss = self._loss(scenes)
         self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
         return loss

@@ -49,7 +49,8 @@ class TrainingResult:
     scores : dict
         Scores of the new model on the validation data, by name.
     old_scores : dict or None
-        Scores on the same data of the model that the run started from.
+        Scores on the same data of the model that the run started from; None where it started
+        anew, or from a model of version 2.0 or 3.0, whose scores do not compare.
     learned : tuple of str
         Names of the videos that were learned from.
     left_out : tuple of str
@@ -94,7 +95,11 @@ def train(
     earlier = place.model_folders()
     start = load_model(earlier[-1]) if config.training.incremental and earlier else None
     validation = validation_scenes(config, labelled)
-    old_scores = calibrate(start, validation).numbers() if start is not None else None
+    if start is not None and not _same_network(start.config, config):
+        start = None
+    # Models of versions 2.0 and 3.0 divide by the maximum of a video, which scenes are not.
+    comparable = start is not None and start.normalisation == "noise"
+    old_scores = calibrate(start, validation).numbers() if start and comparable else None
 
     detector, found = fit(
         config, labelled=labelled, start=start, logs=place.logs / "lightning_logs", resume=resume
