@@ -182,7 +182,7 @@ class AnalysisSettings(_Section):
     memory_frames: int = _setting(3, "Frames that a particle may be missing.", unit="frames", ge=0)
     min_track_frames: int = _setting(5, "Shortest track that is kept.", unit="frames", ge=2)
     min_relative_probability: float = _setting(
-        0.9,
+        0.93,
         "Least mean probability of a track, relative to the surest tracks: leaves out particles "
         "far out of focus. 0 keeps all.",
         ge=0,
