@@ -213,3 +213,13 @@ def test_simulate_writes_what_analyze_reads(command, tmp_path):
     code, _, complaints = command("simulate", "-o", video, *asked)
     assert code == 2
     assert "--overwrite" in complaints
+
+
+def test_a_video_of_invisible_particles_is_refused(tmp_path, capsys, monkeypatch):
+    words = ["cloudtrainer", "simulate", "-o", str(tmp_path / "v.ome.tif"), "--min-peak-snr", "0"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "peak_snr must be above 0" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -173,3 +173,16 @@ def test_a_mask_model_states_areas_and_no_errors():
     np.testing.assert_allclose(found["intensity"], [0.5, 1.0])
     np.testing.assert_allclose(found["probability"], 1 / (1 + np.exp(-3)), rtol=1e-5)
     assert model.detect(frames, video_maximum=200.0)["intensity"].tolist() == [0.25, 0.5]
+
+
+def test_half_precision_changes_detections_little():
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:64, :64]
+    light = 100 + 300 * np.exp(-((x - 30.3) ** 2 + (y - 20.7) ** 2) / (2 * 1.5**2))
+    frames = rng.poisson(light, (2, 64, 64)).astype(np.float32)
+    model = load_model()
+    plain = model.detect(frames)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = model.detect(frames)
+    assert len(plain) == len(halved) == 2
+    np.testing.assert_allclose(halved[["x", "y"]], plain[["x", "y"]], atol=0.1)
