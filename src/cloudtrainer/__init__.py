@@ -17,6 +17,7 @@ _HOMES = {
     "LabelError": "cloudtrainer.errors",
     "ModelError": "cloudtrainer.errors",
     "ParticleDetector": "cloudtrainer.detector",
+    "TrainingError": "cloudtrainer.errors",
     "Video": "cloudtrainer.video",
     "VideoError": "cloudtrainer.errors",
     "Workspace": "cloudtrainer.workspace",

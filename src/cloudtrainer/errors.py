@@ -27,3 +27,7 @@ class CalibrationError(CloudTrainerError):
 
 class ConfigError(CloudTrainerError):
     """A setting that is unknown or out of its range."""
+
+
+class TrainingError(CloudTrainerError):
+    """A training that cannot go on; what it had learned until then is kept."""

@@ -66,7 +66,7 @@ def extract_particles_from_predictions(
         raise ConfigError(f"threshold {threshold}: must lie between 0 and 1")
     video = video if isinstance(video, Video) else Video(video)
     sign = polarity_sign(model, video, polarity)
-    maximum = _video_maximum(video) if model.normalisation == "video_maximum" else None
+    maximum = video_maximum(video) if model.normalisation == "video_maximum" else None
     tables = []
     for first, frames in _read_ahead(video):
         found = model.detect(
@@ -99,7 +99,7 @@ def polarity_sign(model: ParticleDetector, video: Video, polarity: Polarity = "a
     return -1 if sure[-1] > sure[1] else 1
 
 
-def _video_maximum(video: Video) -> float:
+def video_maximum(video: Video) -> float:
     return max(float(frames.max()) for _, frames in _read_ahead(video))
 
 

@@ -1,27 +1,21 @@
 import json
 import pickle
+import shutil
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, export_model, load_model
+from cloudtrainer.detector.model_files import read_model
+from cloudtrainer.detector.versions import set_current
 from cloudtrainer.errors import ModelError
 
 SMALL = {"model": {"name": "small", "grid_channels": [8, 12]}}
-ORIGIN = {"num_videos": 2, "videos": ["a.tif", "b.tif"]}
-
-
-def frames(seed=0):
-    rng = np.random.default_rng(seed)
-    row, column = np.indices((48, 64))
-    frame = rng.normal(100, 5, (2, 48, 64))
-    for x, y in rng.uniform(8, 40, (6, 2)):
-        frame += 60 * np.exp(-((column - x) ** 2 + (row - y) ** 2) / 4.5)
-    return frame
 
 
 def small_detector(config=SMALL, **keywords):
@@ -33,61 +27,11 @@ def small_detector(config=SMALL, **keywords):
     return detector
 
 
-@pytest.fixture
-def export(tmp_path):
-    detector = small_detector(threshold=0.3, error_scale=1.7)
-    folder = tmp_path / "models" / "v_20260102_030405"
-    export_model(detector, folder, scores={"val_f1": 0.91234}, origin=ORIGIN)
-    return folder
-
-
 def one_line(caught):
     message = str(caught.value)
     assert message
     assert "\n" not in message
     return message
-
-
-def test_an_export_loads_with_the_same_detections(export):
-    again = load_model(export)
-    assert not again.training
-    assert (again.threshold, again.error_scale, again.normalisation) == (0.3, 1.7, "noise")
-    assert again.config == Config.from_dict(SMALL)
-    wanted = small_detector(threshold=0.3, error_scale=1.7).detect(frames())
-    assert len(wanted) > 0
-    pd.testing.assert_frame_equal(again.detect(frames()), wanted)
-    pd.testing.assert_frame_equal(load_model(export / "weights.pth").detect(frames()), wanted)
-
-
-def test_an_export_holds_what_earlier_readers_look_for(export):
-    names = {path.name for path in export.iterdir()}
-    assert names == {"weights.pth", "metadata.json", "config.json", "MODEL_CARD.md"}
-    metadata = json.loads((export / "metadata.json").read_text(encoding="utf-8"))
-    keys = {"model_name", "version", "created_at", "architecture", "training", "performance"}
-    assert metadata.keys() >= keys | {"data_info", "compatibility"}
-    assert metadata["architecture"].keys() >= {"type", "unet_channels", "out_channels"}
-    assert metadata["version"] == "v_20260102_030405"
-    assert metadata["performance"] == {"val_f1": 0.91234}
-    assert metadata["data_info"] == {**ORIGIN, "augmentation": True}
-    assert metadata["compatibility"]["torch_version"] == torch.__version__
-    config = json.loads((export / "config.json").read_text(encoding="utf-8"))
-    assert config.keys() >= {"model", "training", "augmentation", "data"}
-    weights = torch.load(export / "weights.pth", weights_only=True)
-    assert set(weights) == set(small_detector().model.state_dict())
-    card = (export / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for told in ("small", "v_20260102_030405", "0.9123", "a.tif", "0.30"):
-        assert told in card
-
-
-def test_a_score_that_could_not_be_measured_is_left_out_of_the_json(tmp_path):
-    scores = {"val_f1": 0.0, "val_rmse_px": float("nan")}
-    export_model(small_detector(), tmp_path / "v_1", scores=scores, origin={})
-
-    def refuse(name):
-        raise ValueError(f"{name} is not JSON")
-
-    text = (tmp_path / "v_1" / "metadata.json").read_text(encoding="utf-8")
-    assert json.loads(text, parse_constant=refuse)["performance"] == {"val_f1": 0.0}
 
 
 def test_an_export_of_a_unet_is_a_bare_state_dict_of_earlier_keys(tmp_path):
@@ -102,24 +46,6 @@ def test_an_export_of_a_unet_is_a_bare_state_dict_of_earlier_keys(tmp_path):
     assert load_model(tmp_path / "v_1").normalisation == "noise"
 
 
-def test_an_export_is_never_overwritten(export):
-    before = (export / "weights.pth").read_bytes()
-    with pytest.raises(ModelError, match="never overwritten"):
-        export_model(small_detector(), export, scores={}, origin={})
-    assert (export / "weights.pth").read_bytes() == before
-    assert [path.name for path in export.parent.iterdir()] == [export.name]
-
-
-def test_an_export_that_fails_midway_is_not_there(tmp_path, monkeypatch):
-    def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space"):
-        export_model(small_detector(), tmp_path / "v_1", scores={}, origin={})
-    assert not (tmp_path / "v_1").exists()
-
-
 def test_weights_keep_their_reading_where_settings_are_given(export):
     given = ParticleDetector.load_from_checkpoint(export / "weights.pth", config=SMALL | GRID)
     assert (given.normalisation, given.threshold, given.error_scale) == ("noise", 0.3, 1.7)
@@ -128,11 +54,16 @@ def test_weights_keep_their_reading_where_settings_are_given(export):
 GRID = {"model": {"architecture": "grid", "grid_channels": [8, 12]}}
 
 
-def test_bare_weights_of_the_grid_network_are_read_by_noise(tmp_path):
-    torch.save(small_detector().model.state_dict(), tmp_path / "bare.pth")
-    detector = ParticleDetector.load_from_checkpoint(tmp_path / "bare.pth", config=GRID)
+@pytest.mark.parametrize("name", ["bare.pth", "bare.safetensors"])
+def test_bare_weights_of_the_grid_network_are_read_by_noise(tmp_path, frames, name):
+    weights = small_detector().model.state_dict()
+    if name.endswith(".pth"):
+        torch.save(weights, tmp_path / name)
+    else:
+        safetensors.torch.save_file(weights, tmp_path / name)
+    detector = ParticleDetector.load_from_checkpoint(tmp_path / name, config=GRID)
     assert detector.normalisation == "noise"
-    pd.testing.assert_frame_equal(detector.detect(frames()), small_detector().detect(frames()))
+    pd.testing.assert_frame_equal(detector.detect(frames), small_detector().detect(frames))
 
 
 def test_settings_given_as_a_config_take_the_place_of_the_files(export):
@@ -142,10 +73,7 @@ def test_settings_given_as_a_config_take_the_place_of_the_files(export):
     assert detector.error_scale == 1.7
 
 
-@pytest.mark.parametrize("place", ["DeepTrack_Studio"])
-def test_a_version_is_found_in_the_usual_workspace(export, tmp_path, monkeypatch, place):
-    (tmp_path / place).mkdir()
-    (tmp_path / "models").rename(tmp_path / place / "models")
+def test_a_version_is_found_in_the_usual_workspace(export, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_model("v_20260102_030405").config.model.name == "small"
     with pytest.raises(ModelError, match="no such model"):
@@ -258,6 +186,162 @@ def test_a_damaged_file_is_refused_wherever_it_is_cut(tmp_path, zipped):
         with pytest.raises(ModelError) as caught:
             load_model(path)
         one_line(caught)
+
+
+def test_damaged_safetensors_are_refused_wherever_they_are_cut(export):
+    path = export / "weights.safetensors"
+    (export / "weights.pth").unlink()
+    data = path.read_bytes()
+    headers = [b"\xff" * 8 + data[8:], (1 << 40).to_bytes(8, "little") + data[8:], b""]
+    for content in [data[: int(share * len(data))] for share in np.linspace(0, 0.99, 20)] + headers:
+        path.write_bytes(content)
+        for source in (export, path):
+            with pytest.raises(ModelError) as caught:
+                load_model(source)
+            one_line(caught)
+
+
+def test_a_folder_without_weights_says_which_it_looked_for(export):
+    (export / "weights.pth").unlink()
+    (export / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no weights\.pth and no weights\.safetensors"):
+        load_model(export)
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        ({"threshold": "high"}, "threshold high is not between 0 and 1"),
+        ({"threshold": 1.5}, "threshold 1.5"),
+        ({"threshold": None}, "threshold None"),
+        ({"threshold": True}, "threshold True"),
+        ({"threshold": 10**400}, "threshold 1000"),
+        ({"error_scale": 0}, "error_scale 0 is not above 0"),
+        ({"error_scale": [1.0]}, "error_scale"),
+        ({"normalisation": "magic"}, "normalisation magic is not known"),
+        ({"normalisation": {"a": 1}}, "normalisation"),
+    ],
+)
+def test_a_reading_that_cannot_be_is_refused(export, reading, told):
+    path = export / "metadata.json"
+    path.write_text(json.dumps({"reading": reading}), encoding="utf-8")
+    with pytest.raises(ModelError, match=told) as caught:
+        load_model(export)
+    one_line(caught)
+
+
+def test_a_workspace_is_loaded_as_its_current_model(export, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    newer = shutil.copytree(export, export.with_name("v_20270101_000000"))
+    change(newer / "metadata.json", reading={"threshold": 0.8})
+    assert load_model("DeepTrack_Studio").threshold == 0.8
+    set_current(export.parent, export.name)
+    assert load_model("DeepTrack_Studio").threshold == 0.3
+    assert load_model(tmp_path / "DeepTrack_Studio").threshold == 0.3
+
+
+def test_a_workspace_without_a_model_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="DeepTrack_Studio: no such model"):
+        load_model("DeepTrack_Studio")
+    (tmp_path / "DeepTrack_Studio" / "models" / "v_20260102_030405").mkdir(parents=True)
+    with pytest.raises(
+        ModelError, match="DeepTrack_Studio: this workspace holds no model"
+    ) as caught:
+        load_model("DeepTrack_Studio")
+    one_line(caught)
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
+
+
+def checkpoint(path, **more):
+    state = {f"model.{k}": v for k, v in small_detector().model.state_dict().items()}
+    torch.save({"state_dict": state, "hyper_parameters": {"config": SMALL}, **more}, path)
+    return path
+
+
+def test_an_export_carries_its_history_and_nothing_to_go_on_with(export):
+    stored = read_model(export)
+    assert stored.history["val_f1"] == [0.2, 0.7, 0.91]
+    assert np.isnan(stored.history["val_rmse_px"][0])
+    assert stored.history["val_rmse_px"][1:] == [0.6, 0.3]
+    assert (stored.optimizer, stored.epoch) == (None, None)
+
+
+def test_a_checkpoint_carries_optimizer_epoch_and_history(tmp_path):
+    detector = small_detector()
+    optimizer = torch.optim.AdamW(detector.model.parameters(), lr=3e-3)
+    detector.model(torch.randn(1, 1, 32, 32)).sum().backward()
+    optimizer.step()
+    path = checkpoint(
+        tmp_path / "last.ckpt",
+        epoch=4,
+        optimizer_states=[optimizer.state_dict()],
+        history={"val_loss": [1.0, 0.5], "val_f1": [0, 1]},
+    )
+    stored = read_model(path)
+    assert stored.epoch == 4
+    assert stored.history == {"val_loss": [1.0, 0.5], "val_f1": [0.0, 1.0]}
+    fresh = torch.optim.AdamW(small_detector().model.parameters(), lr=1.0)
+    fresh.load_state_dict(stored.optimizer)
+    assert fresh.param_groups[0]["lr"] == 3e-3
+    kept = fresh.state_dict()["state"][0]["exp_avg"]
+    assert torch.equal(kept, optimizer.state_dict()["state"][0]["exp_avg"])
+
+
+def test_a_history_among_the_hyper_parameters_is_found(tmp_path):
+    settings = {"config": SMALL, "history": {"val_loss": [2.0]}}
+    stored = read_model(checkpoint(tmp_path / "a.ckpt", hyper_parameters=settings))
+    assert stored.history == {"val_loss": [2.0]}
+
+
+@pytest.mark.parametrize(
+    "history",
+    [3, "text", [1, 2], {"a": 3}, {"a": ["1"]}, {"a": [True]}, {3: [1.0]}, {"a": [[1.0]]},
+     {"a": [torch.zeros(2)]}, torch.zeros(3), None],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["v4", "v2"])
+def test_a_history_that_is_none_is_left_out(tmp_path, history, kind):
+    if kind == "v4":
+        settings = {"config": SMALL, "history": history}
+        path = checkpoint(tmp_path / "a.ckpt", history=history, hyper_parameters=settings)
+    else:
+        path = tmp_path / "a.pth"
+        state = small_detector().model.state_dict()
+        config = {"model": {**SMALL["model"], "architecture": "grid"}}
+        torch.save({"model_state_dict": state, "config": config, "history": history}, path)
+    assert read_model(path).history == {}
+    load_model(path)
+
+
+def test_the_good_parts_of_a_history_are_kept(export):
+    history = {"val_loss": [1.0, None, 0.5], "val_f1": [0.5, "x"], "epochs": 3, "big": [10**400]}
+    change(export / "metadata.json", history=history)
+    stored = read_model(export)
+    assert list(stored.history) == ["val_loss"]
+    np.testing.assert_array_equal(stored.history["val_loss"], [1.0, np.nan, 0.5])
+
+
+@pytest.mark.parametrize(
+    "optimizers", [None, [], 3, "x", {}, [None], [[1]], [{"state": 3}], [{"param_groups": []}]]
+)
+def test_an_optimizer_that_is_none_is_left_out(tmp_path, optimizers):
+    path = checkpoint(tmp_path / "a.ckpt", optimizer_states=optimizers)
+    assert read_model(path).optimizer is None
+
+
+@pytest.mark.parametrize("epoch", [None, -1, 2.5, "4", True, [3], torch.tensor(3)])
+def test_an_epoch_that_is_none_is_left_out(tmp_path, epoch):
+    assert read_model(checkpoint(tmp_path / "a.ckpt", epoch=epoch)).epoch is None
+
+
+def test_json_that_is_nested_too_deep_is_refused(export):
+    (export / "metadata.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(ModelError, match="is not valid JSON") as caught:
+        load_model(export)
+    one_line(caught)
 
 
 @pytest.mark.parametrize("name", ["metadata.json", "config.json"])

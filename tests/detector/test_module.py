@@ -1,9 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from cloudtrainer.config import ExperimentSettings
-from cloudtrainer.detector import ParticleDetector, load_model, module
+from cloudtrainer.detector import ParticleDetector, load_model, tiles
+from cloudtrainer.detector.normalise import by_noise
+from cloudtrainer.detector.tiles import answer_in_tiles
 from cloudtrainer.errors import VideoError
 from cloudtrainer.evaluation import score_detections
 from cloudtrainer.simulation import simulate_experiment
@@ -137,16 +140,16 @@ def test_a_network_answers_in_tiles_what_it_answers_at_once(monkeypatch, archite
     model = ParticleDetector({"model": {"architecture": architecture}}).eval()
     seen = torch.randn(1, *size)
     with torch.no_grad():
-        whole = model._answer_in_tiles(seen)
-        monkeypatch.setattr(module, "_TILE_PX", 128)
-        tiled = model._answer_in_tiles(seen)
+        whole = answer_in_tiles(model.answer, seen, model.model.cell_px)
+        monkeypatch.setattr(tiles, "_TILE_PX", 128)
+        tiled = answer_in_tiles(model.answer, seen, model.model.cell_px)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-4)
 
 
 def test_detections_in_tiles_equal_those_without_and_none_doubles_at_a_seam(bundled, monkeypatch):
     frames = film(frames=1, height_px=700, width_px=1100, particles=400, seed=4).frames
     whole = bundled.detect(frames)
-    monkeypatch.setattr(module, "_TILE_PX", 256)
+    monkeypatch.setattr(tiles, "_TILE_PX", 256)
     tiled = bundled.detect(frames)
     assert len(tiled) == len(whole) > 300
     order = ["y", "x"]
@@ -186,3 +189,47 @@ def test_half_precision_changes_detections_little():
         halved = model.detect(frames)
     assert len(plain) == len(halved) == 2
     np.testing.assert_allclose(halved[["x", "y"]], plain[["x", "y"]], atol=0.1)
+
+
+@pytest.mark.parametrize("normalisation", ["noise", "video_maximum"])
+@pytest.mark.parametrize("architecture", ["grid", "unet"])
+def test_the_pieces_put_together_detect_the_same(detector_of, frames, architecture, normalisation):
+    model = detector_of(architecture)
+    model.normalisation = normalisation
+    raw = torch.as_tensor(frames, dtype=torch.float32)
+    seen = model.normalise(raw)
+    answer = model.answer(seen[:, None])
+    # As in training, where the answer is also what is learned from.
+    assert answer.requires_grad
+    found = model.read(answer, raw, seen)
+    pd.testing.assert_frame_equal(found, model.detect(frames))
+    fewer = model.read(answer, raw, seen, threshold=0.6, min_area=12)
+    pd.testing.assert_frame_equal(fewer, model.detect(frames, threshold=0.6, min_area=12))
+    answer.sum().backward()
+    assert all(weights.grad is not None for weights in model.parameters())
+
+
+def test_reading_takes_answers_of_half_precision(detector_of, frames):
+    model = detector_of("unet")
+    raw = torch.as_tensor(frames, dtype=torch.float32)
+    seen = model.normalise(raw)
+    answer = model.answer(seen[:, None])
+    assert len(model.read(answer.bfloat16(), raw, seen)) > 0
+
+
+def test_frames_are_normalised_by_their_noise_whatever_their_maximum(detector_of, frames):
+    model = detector_of("grid")
+    raw = torch.as_tensor(frames, dtype=torch.float32)
+    assert torch.equal(model.normalise(-raw, 7.0), by_noise(-raw))
+
+
+def test_frames_are_divided_by_the_maximum_that_is_given(detector_of):
+    model = detector_of("unet")
+    model.normalisation = "video_maximum"
+    raw = torch.tensor([[[0.0, 5.0], [10.0, 20.0]], [[0.0, 1.0], [2.0, 40.0]]])
+    assert torch.equal(model.normalise(raw), raw / 40)
+    assert torch.equal(model.normalise(raw, 80.0), raw / 80)
+    assert torch.equal(model.normalise(raw, torch.tensor(80)), raw / 80)
+    each = model.normalise(raw, torch.tensor([20.0, 0.0]))
+    assert torch.equal(each[0], raw[0] / 20)
+    assert bool(torch.isfinite(each).all())

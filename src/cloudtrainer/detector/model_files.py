@@ -3,19 +3,25 @@
 import json
 import pickle
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cloudtrainer.config import Config
-from cloudtrainer.errors import ConfigError, ModelError
-
-# What the files of versions 2.0 and 3.0 leave unsaid.
-_EARLIER_READING = {"normalisation": "video_maximum", "threshold": 0.5, "error_scale": 1.0}
-_EARLIER_ARCHITECTURE = "unet"
+from cloudtrainer.detector.model_notes import (
+    checked_config,
+    checked_reading,
+    dictionary,
+    epoch_number,
+    history_lists,
+    optimizer_state,
+)
+from cloudtrainer.detector.versions import WEIGHTS
+from cloudtrainer.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,20 @@ class StoredModel:
         Weights of the network, without prefixes.
     reading : dict
         ``normalisation``, ``threshold`` and ``error_scale`` of `ParticleDetector`.
+    optimizer : dict or None
+        State of the optimizer, as its ``load_state_dict`` takes it.
+    history : dict of str to list of float
+        Losses and scores by name, one number an epoch; NaN where there was none.
+    epoch : int or None
+        The epoch that a checkpoint was written in.
     """
 
     config: Config
     weights: dict[str, Tensor]
     reading: dict[str, Any]
+    optimizer: dict[str, Any] | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    epoch: int | None = None
 
 
 def read_model(path: Path, config: Config | dict[str, Any] | None = None) -> StoredModel:
@@ -43,8 +58,8 @@ def read_model(path: Path, config: Config | dict[str, Any] | None = None) -> Sto
     Parameters
     ----------
     path : Path
-        A Lightning ``.ckpt``, a ``.pth`` (a checkpoint of version 2.0 or bare weights), or an
-        export folder.
+        A Lightning ``.ckpt``, a ``.pth`` (a checkpoint of version 2.0 or bare weights), a
+        ``.safetensors``, or an export folder.
     config : Config or dict, optional
         Settings that take the place of the file's own.
 
@@ -57,62 +72,98 @@ def read_model(path: Path, config: Config | dict[str, Any] | None = None) -> Sto
         return _read_export(path, config)
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
+    if path.suffix.lower() == ".onnx":
+        raise ModelError(f"{path}: holds no weights for PyTorch; give the weights.pth beside it")
     stored = _load_safely(path)
     if "state_dict" in stored:
-        settings = _dictionary(stored.get("hyper_parameters"))
-        weights = {
-            name.removeprefix("model."): tensor
-            for name, tensor in _dictionary(stored["state_dict"]).items()
-            if name.startswith("model.")
-        }
-        return _stored(path, config or settings.get("config"), weights, settings)
+        return _read_lightning(path, config, stored)
     if "model_state_dict" in stored:
-        weights = _dictionary(stored["model_state_dict"])
-        return _stored(path, config or stored.get("config"), weights, {})
+        return _stored(
+            path,
+            config or stored.get("config"),
+            dictionary(stored["model_state_dict"]),
+            {},
+            optimizer=optimizer_state(stored.get("optimizer_state_dict")),
+            history=history_lists(stored.get("history")),
+            epoch=epoch_number(stored.get("epoch")),
+        )
     if path.parent.joinpath("config.json").is_file():
         return _read_export(path.parent, config, path.name)
     return _stored(path, config, stored, {})
 
 
-def _read_export(
-    folder: Path, config: Config | dict[str, Any] | None, weights_name: str = "weights.pth"
+def read_json(path: Path) -> dict[str, Any]:
+    """Read the object in a JSON file; one that is missing is empty.
+
+    Raises
+    ------
+    ModelError
+        The file is not valid JSON, or cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dictionary(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: is not valid JSON ({error})") from None
+
+
+def _read_lightning(
+    path: Path, config: Config | dict[str, Any] | None, stored: dict[str, Any]
 ) -> StoredModel:
-    if not (folder / weights_name).is_file():
-        raise ModelError(f"{folder}: is no model export; it holds no {weights_name}")
-    metadata = _read_json(folder / "metadata.json")
-    settings = config or _read_json(folder / "config.json") or None
-    reading = _dictionary(metadata.get("reading"))
-    return _stored(folder, settings, _load_safely(folder / weights_name), reading)
+    settings = dictionary(stored.get("hyper_parameters"))
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in dictionary(stored["state_dict"]).items()
+        if isinstance(name, str) and name.startswith("model.")
+    }
+    optimizers = stored.get("optimizer_states")
+    first = optimizers[0] if isinstance(optimizers, list) and optimizers else None
+    return _stored(
+        path,
+        config or settings.get("config"),
+        weights,
+        settings,
+        optimizer=optimizer_state(first),
+        history=history_lists(stored.get("history")) or history_lists(settings.get("history")),
+        epoch=epoch_number(stored.get("epoch")),
+    )
+
+
+def _read_export(
+    folder: Path, config: Config | dict[str, Any] | None, weights_name: str | None = None
+) -> StoredModel:
+    names = WEIGHTS if weights_name is None else (weights_name,)
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if not found:
+        raise ModelError(f"{folder}: is no model export; it holds no {' and no '.join(names)}")
+    metadata = read_json(folder / "metadata.json")
+    return _stored(
+        folder,
+        config or read_json(folder / "config.json") or None,
+        _load_safely(found[0]),
+        dictionary(metadata.get("reading")),
+        history=history_lists(metadata.get("history")),
+    )
 
 
 def _stored(
-    path: Path, config: Any, weights: dict[str, Any], reading: dict[str, Any]
+    path: Path, config: Any, weights: dict[str, Any], reading: dict[str, Any], **training: Any
 ) -> StoredModel:
     if not weights or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
     ):
         raise ModelError(f"{path}: holds no weights of a particle detector")
-    try:
-        if not isinstance(config, Config):
-            settings = dict(_dictionary(config))
-            own = any(name.startswith("stem.") for name in weights)
-            settings["model"] = {
-                "architecture": "grid" if own else _EARLIER_ARCHITECTURE,
-                **_dictionary(settings.get("model")),
-            }
-            config = Config.from_dict(settings)
-    except ConfigError as error:
-        raise ModelError(f"{path}: its settings are not valid: {error}") from None
-    usual = dict(_EARLIER_READING)
-    if config.model.architecture != _EARLIER_ARCHITECTURE:
-        usual["normalisation"] = "noise"
-    return StoredModel(
-        config, weights, {name: reading.get(name, value) for name, value in usual.items()}
-    )
+    own = any(name.startswith("stem.") for name in weights)
+    settings = checked_config(path, config, "grid" if own else "unet")
+    usual = checked_reading(path, settings.model.architecture, reading)
+    return StoredModel(settings, weights, usual, **training)
 
 
 def _load_safely(path: Path) -> dict[str, Any]:
     try:
+        if path.suffix.lower() == ".safetensors":
+            return dict(load_file(path, device="cpu"))
         with warnings.catch_warnings():
             # PyTorch's advice on unusual pickles; what it can't read is refused below.
             warnings.simplefilter("ignore")
@@ -128,16 +179,3 @@ def _load_safely(path: Path) -> dict[str, Any]:
     if not isinstance(stored, dict):
         raise ModelError(f"{path}: holds no weights of a particle detector")
     return stored
-
-
-def _dictionary(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return _dictionary(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ModelError(f"{path}: is not valid JSON ({error})") from None

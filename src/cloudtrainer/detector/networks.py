@@ -24,6 +24,10 @@ class UNet(nn.Module):
         The channels do not double.
     """
 
+    # It answers every pixel, of frames of any size.
+    cell_px = 1
+    multiple = 1
+
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
         if any(below != 2 * above for above, below in pairwise(channels)):

@@ -11,9 +11,8 @@ _LINEAR_UP_TO = 4.0
 def by_noise(frames: Tensor) -> Tensor:
     """Express intensities in units of the noise, around each frame's median.
 
-    The noise is read from differences between neighbouring pixels that cancel any slope of the
-    background. Bright values are compressed as asinh, so that very bright particles do not drown
-    dim ones; the result does not depend on the camera's gain or offset.
+    Bright values are compressed as asinh, so that very bright particles do not drown dim ones; the
+    result does not depend on the camera's gain or offset.
 
     Parameters
     ----------
@@ -28,6 +27,28 @@ def by_noise(frames: Tensor) -> Tensor:
     frames = frames.float()
     flat = frames.flatten(1)
     ground = _median(flat)
+    noise = noise_of(frames)
+    scaled = (frames - ground[:, None, None]) / noise[:, None, None]
+    return _LINEAR_UP_TO * torch.asinh(scaled / _LINEAR_UP_TO)
+
+
+def noise_of(frames: Tensor) -> Tensor:
+    """Estimate the noise of each frame.
+
+    It is read from differences between neighbouring pixels that cancel any slope of the background.
+    Where that is next to nothing, it is a twentieth of the frame's standard deviation.
+
+    Parameters
+    ----------
+    frames : Tensor
+        Intensities, (frames, height, width).
+
+    Returns
+    -------
+    Tensor
+        Standard deviations, float32, above 0, (frames,).
+    """
+    frames = frames.float()
     # The kernel [1 -2 1; -2 4 -2; 1 -2 1] has the sum of squares 36.
     kernel = torch.tensor(
         [[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]], device=frames.device
@@ -36,14 +57,23 @@ def by_noise(frames: Tensor) -> Tensor:
         rough = functional.conv2d(frames[:, None], kernel[None, None])[:, 0]
     noise = 1.4826 * _median(rough.abs().flatten(1)) / 6.0
     # Clipped, constant or heavily compressed frames have no noise to speak of.
-    spread = flat.std(dim=1)
-    noise = torch.maximum(noise, 0.05 * spread).clamp(min=1e-12)
-    scaled = (frames - ground[:, None, None]) / noise[:, None, None]
-    return _LINEAR_UP_TO * torch.asinh(scaled / _LINEAR_UP_TO)
+    spread = frames.flatten(1).std(dim=1)
+    return torch.maximum(noise, 0.05 * spread).clamp(min=1e-12)
 
 
-def by_maximum(frames: Tensor, maximum: float) -> Tensor:
-    """Divide by the maximum of the whole video, as versions 2.0 and 3.0 did."""
+def by_maximum(frames: Tensor, maximum: Tensor | float) -> Tensor:
+    """Divide by the maximum of the whole video, as versions 2.0 and 3.0 did.
+
+    Parameters
+    ----------
+    frames : Tensor
+        Intensities, (frames, height, width).
+    maximum : Tensor or float
+        One for all frames, or one for each, (frames,).
+    """
+    if isinstance(maximum, Tensor):
+        each = maximum.to(frames.device, torch.float32).clamp(min=1e-12)
+        return frames.float() / each.reshape(-1, 1, 1)
     return frames.float() / max(maximum, 1e-12)
 
 

@@ -10,6 +10,7 @@ from cloudtrainer.figures.frames import (
 from cloudtrainer.figures.msd import msd_figure, visualize_msd_analysis
 from cloudtrainer.figures.numbers import PX_FRAME, UM_S, Units, display_unit, with_interval
 from cloudtrainer.figures.style import to_png, to_svg
+from cloudtrainer.figures.training import training_figure
 
 __all__ = [
     "PX_FRAME",
@@ -24,6 +25,7 @@ __all__ = [
     "msd_figure",
     "to_png",
     "to_svg",
+    "training_figure",
     "trajectories_figure",
     "visualize_msd_analysis",
     "visualize_tracking_results",

@@ -1,0 +1,50 @@
+"""Large frames, answered in overlapping tiles."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# What a pixel's answer depends on lies nearer than this (51 px in the U-Net): tiles overlap by it.
+_HALO_PX = 64
+_TILE_PX = 1024
+
+
+def answer_in_tiles(answer: Callable[[Tensor], Tensor], seen: Tensor, cell_px: int) -> Tensor:
+    """Run a network on frames, in overlapping tiles where they are large.
+
+    Parameters
+    ----------
+    answer : callable
+        The network, from (frames, 1, height, width) to (frames, channels, rows, columns).
+    seen : Tensor
+        Normalised frames, (frames, height, width).
+    cell_px : int
+        Pixels along the side of what the network answers one number for.
+
+    Returns
+    -------
+    Tensor
+        The answer, as if the frames had been given at once.
+    """
+    height, width = seen.shape[-2:]
+    if max(height, width) <= _TILE_PX + 2 * _HALO_PX:
+        return answer(seen[:, None])
+    rows: list[Tensor] = []
+    for top in range(0, height, _TILE_PX):
+        row: list[Tensor] = []
+        for left in range(0, width, _TILE_PX):
+            above = min(_HALO_PX, top)
+            before = min(_HALO_PX, left)
+            tile = seen[
+                :,
+                None,
+                top - above : top + _TILE_PX + _HALO_PX,
+                left - before : left + _TILE_PX + _HALO_PX,
+            ]
+            own_height = -(-min(_TILE_PX, height - top) // cell_px)
+            own_width = -(-min(_TILE_PX, width - left) // cell_px)
+            answered = answer(tile)[:, :, above // cell_px :, before // cell_px :]
+            row.append(answered[:, :, :own_height, :own_width])
+        rows.append(torch.cat(row, dim=3))
+    return torch.cat(rows, dim=2)
