@@ -27,12 +27,20 @@ class Scenes:
         Positions in pixels, (images, particles).
     present : Tensor
         Which places of ``x`` and ``y`` hold a particle, bool, (images, particles).
+    brightest : Tensor
+        Largest intensity of the video that an image is from, (images,); of a simulated image its
+        own. Models of versions 2.0 and 3.0 divide by it.
     """
 
     images: Tensor
     x: Tensor
     y: Tensor
     present: Tensor
+    brightest: Tensor
+
+    def to(self, device: torch.device) -> "Scenes":
+        """Return the batch on a device."""
+        return Scenes(**{name: values.to(device) for name, values in vars(self).items()})
 
 
 def draw_scenes(
@@ -60,33 +68,76 @@ def draw_scenes(
         Images and truth. Particles up to the reach of their light outside the image are drawn as
         well, so that borders look as they do in a video; only those inside are ``present``.
     """
-    draw = _Draw(generator)
+    draw = Draw(generator)
     sigma = draw.log_between(settings.spot_sigma_px.low, settings.spot_sigma_px.high, (images, 1))
-    reach = math.ceil(5 * settings.spot_sigma_px.high)
     background = draw.log_between(
         settings.background_photons.low, settings.background_photons.high, (images, 1)
     )
-    cluttered = draw.chance(settings.clutter_share, (images, 1))
-    spots, present = _draw_particles(settings, draw, sigma, background, cluttered, size_px, reach)
-    clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
+    particles = draw_particles(settings, draw, sigma, background, 1.0, size_px)
 
-    light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
-    brightest = spots.peak.amax(dim=1).clamp(min=1.0)
+    brightest = particles.spots.peak.amax(dim=1).clamp(min=1.0)
     share = settings.background_structure * draw.uniform((images,)) ** 2
     ground = background[:, :, None] + (share * brightest)[:, None, None] * uneven_background(
         images, size_px, size_px, generator
     )
-    counts = photon_noise((light + ground).clamp(min=0.01), generator)
+    counts = photon_noise((particles.light + ground).clamp(min=0.01), generator)
     counts = read_noise(counts, draw.between(0.0, 3.0, (images, 1, 1)), generator)
     counts = _specks(counts, settings, draw, background[:, :, None])
-    counts = _compressed(counts, settings, draw)
+    return particles.scenes(_compressed(counts, settings, draw))
 
+
+@dataclass(frozen=True)
+class Particles:
+    """Light of a batch of scenes without ground and noise, (images, height, width), and its truth.
+
+    ``present`` are the places of ``spots`` that hold a particle whose centre is inside the image.
+    """
+
+    light: Tensor
+    spots: Spots
+    present: Tensor
+
+    def scenes(self, counts: Tensor) -> Scenes:
+        """Return the scenes whose images, each the whole of its video, are ``counts``."""
+        return Scenes(counts, self.spots.x, self.spots.y, self.present, counts.amax(dim=(1, 2)))
+
+
+def draw_particles(
+    settings: SceneSettings,
+    draw: "Draw",
+    sigma: Tensor,
+    variance: Tensor,
+    gain: float,
+    size_px: int,
+) -> Particles:
+    """Draw each scene's particles and clutter, with brightness relative to the noise.
+
+    Parameters
+    ----------
+    settings : SceneSettings
+        The limits between which each scene draws its own values.
+    draw : Draw
+        Source of every random number.
+    sigma, variance : Tensor
+        Typical width of each scene's particles, px, and variance of the noise of its ground, in
+        the square of the unit of the light, (images, 1).
+    gain : float
+        What a unit of light adds to the variance: 1 where light is counted in photons, 0 where
+        the noise does not depend on it, negative where it weakens the noise.
+    size_px : int
+        Side of a scene in pixels.
+    """
+    reach = math.ceil(5 * settings.spot_sigma_px.high)
+    cluttered = draw.chance(settings.clutter_share, sigma.shape)
+    spots, present = _draw_spots(settings, draw, sigma, variance, gain, cluttered, size_px, reach)
+    clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
+    light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
     inside = (spots.x > -0.5) & (spots.x < size_px - 0.5) & (spots.y > -0.5)
     inside &= spots.y < size_px - 0.5
-    return Scenes(images=counts, x=spots.x, y=spots.y, present=present & inside)
+    return Particles(light, spots, present & inside)
 
 
-class _Draw:
+class Draw:
     """Random numbers of one generator, on its device."""
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -106,11 +157,12 @@ class _Draw:
         return self.uniform(shape) < share
 
 
-def _draw_particles(
+def _draw_spots(
     settings: SceneSettings,
-    draw: _Draw,
+    draw: Draw,
     sigma: Tensor,
-    background: Tensor,
+    variance: Tensor,
+    gain: float,
     cluttered: Tensor,
     size_px: int,
     reach: int,
@@ -126,9 +178,9 @@ def _draw_particles(
     own_sigma = sigma * torch.exp(spread * (2 * draw.uniform(shape) - 1))
     disc = draw.chance(0.3, (images, 1))
     ring_height = _draw_rings(settings, draw, shape)
-    # The peak that has the drawn ratio to the noise at the peak: snr = peak / sqrt(ground + peak).
+    # The peak with the drawn ratio to the noise at it: snr = peak / sqrt(variance + gain * peak).
     snr = _draw_snr(settings, draw, torch.where(cluttered, 0.2, 0.7), shape)
-    peak = (snr**2 + torch.sqrt(snr**4 + 4 * snr**2 * background)) / 2
+    peak = (gain * snr**2 + torch.sqrt(gain**2 * snr**4 + 4 * snr**2 * variance)) / 2
     spots = Spots(
         x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
         y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
@@ -144,7 +196,7 @@ def _draw_particles(
     return spots, present
 
 
-def _draw_presence(settings: SceneSettings, draw: _Draw, sigma: Tensor, field_px2: int) -> Tensor:
+def _draw_presence(settings: SceneSettings, draw: Draw, sigma: Tensor, field_px2: int) -> Tensor:
     """Draw how many particles a scene has; they cover at most about a fifth of the field."""
     crowded = 1000 * 0.2 / (math.pi * (1.5 * sigma) ** 2)
     wanted = draw.log_between(
@@ -155,7 +207,7 @@ def _draw_presence(settings: SceneSettings, draw: _Draw, sigma: Tensor, field_px
     return torch.arange(max(int(number.max()), 1), device=number.device) < number
 
 
-def _draw_rings(settings: SceneSettings, draw: _Draw, shape: torch.Size) -> Tensor:
+def _draw_rings(settings: SceneSettings, draw: Draw, shape: torch.Size) -> Tensor:
     """Draw heights of rings over the core: dark halos, faint rings, and rings without a core."""
     images = shape[0]
     ringed = draw.chance(settings.ring_share, (images, 1))
@@ -168,7 +220,7 @@ def _draw_rings(settings: SceneSettings, draw: _Draw, shape: torch.Size) -> Tens
 
 def _draw_clutter(
     settings: SceneSettings,
-    draw: _Draw,
+    draw: Draw,
     sigma: Tensor,
     cluttered: Tensor,
     particles: Spots,
@@ -206,7 +258,7 @@ def _draw_clutter(
     )
 
 
-def _draw_snr(settings: SceneSettings, draw: _Draw, widest: Tensor, shape: torch.Size) -> Tensor:
+def _draw_snr(settings: SceneSettings, draw: Draw, widest: Tensor, shape: torch.Size) -> Tensor:
     """Draw each particle's ratio around its scene's, by a factor of up to exp(``widest``)."""
     images = shape[0]
     low, high = settings.peak_snr.low, settings.peak_snr.high
@@ -215,14 +267,14 @@ def _draw_snr(settings: SceneSettings, draw: _Draw, widest: Tensor, shape: torch
     return (scene * spread).clamp(low, high)
 
 
-def _specks(counts: Tensor, settings: SceneSettings, draw: _Draw, ground: Tensor) -> Tensor:
+def _specks(counts: Tensor, settings: SceneSettings, draw: Draw, ground: Tensor) -> Tensor:
     marked = draw.chance(settings.speck_share, (len(counts), 1, 1))
     hot = draw.chance(0.002, counts.shape) & marked
     height = draw.between(3.0, 30.0, counts.shape) * torch.sqrt(ground)
     return counts + hot * height
 
 
-def _compressed(counts: Tensor, settings: SceneSettings, draw: _Draw) -> Tensor:
+def _compressed(counts: Tensor, settings: SceneSettings, draw: Draw) -> Tensor:
     """Smooth a share of the images and round them to the 256 steps of a movie or a JPEG."""
     chosen = draw.chance(settings.compressed_share, (len(counts),))
     if not bool(chosen.any()):
