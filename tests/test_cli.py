@@ -1,18 +1,24 @@
 """The command line: what it takes, what it hands on, what it prints."""
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
 from cloudtrainer import cli
+from cloudtrainer.config import Config
 from cloudtrainer.version import __version__
 
-VERBS = ["init", "simulate", "train", "analyze", "demo", "info"]
+VERBS = [
+    "init", "simulate", "train", "models", "export", "analyze", "demo", "info", "settings",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -59,8 +65,8 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for verb in VERBS:
-        assert re.search(rf"\b{verb}\b", done.stdout)
+    shown = re.findall(r"^│ (\w+) ", done.stdout, re.MULTILINE)
+    assert shown == [*VERBS, "labels"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -223,3 +229,303 @@ def test_a_video_of_invisible_particles_is_refused(tmp_path, capsys, monkeypatch
     assert ended.value.code == 2
     assert "peak_snr must be above 0" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+# Training. What the verbs hand on is recorded by a stand-in of the room; trainings have their own
+# tests.
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Record what `train` is called with, in place of training."""
+    calls = []
+
+    def record(workspace, config, *, resume, start):
+        calls.append(
+            SimpleNamespace(workspace=workspace, config=config, resume=resume, start=start)
+        )
+        return "[b]trained[/b]"
+
+    monkeypatch.setitem(sys.modules, "cloudtrainer.training", SimpleNamespace(train=record))
+    return calls
+
+
+def settings_that_differ(config, other):
+    return {
+        f"{section}.{key}": value
+        for section, values in config.to_dict().items()
+        for key, value in values.items()
+        if value != other.to_dict()[section][key]
+    }
+
+
+def test_train_takes_the_defaults_where_nothing_is_given(command, trained):
+    code, output, complaints = command("train", "place")
+    assert (code, output, complaints) == (0, "[b]trained[/b]\n", "")
+    (call,) = trained
+    assert call.workspace == Path("place")
+    assert call.config == Config()
+    assert call.start is None
+    assert call.resume is True
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (["--epochs", "7"], {"training.epochs": 7}),
+        (["--batch-size", "9"], {"training.batch_size": 9}),
+        (["--learning-rate", "1e-4"], {"training.learning_rate": 1e-4}),
+        (["--simulated-share", "0"], {"training.simulated_share": 0.0}),
+        (["--rehearsal-share", "0"], {"training.rehearsal_share": 0.0}),
+        (["--seed", "11"], {"training.seed": 11}),
+        (["--full"], {"training.incremental": False}),
+        (["--simulate-unlabelled"], {"training.unlabelled": "simulate"}),
+        (["--devices", "2"], {"training.devices": 2}),
+        (["--num-nodes", "3"], {"training.num_nodes": 3}),
+        (["--strategy", "ddp"], {"training.strategy": "ddp"}),
+        (["--set", "data.particle_radius=5"], {"data.particle_radius": 5}),
+        (
+            ["--set", "training.gate_px=3", "--set", "scenes.peak_snr=[2, 9]"],
+            {"training.gate_px": 3.0, "scenes.peak_snr": {"low": 2.0, "high": 9.0}},
+        ),
+        (["--epochs", "7", "--set", "training.epochs=8"], {"training.epochs": 8}),
+    ],
+)
+def test_an_option_of_train_changes_its_setting_alone(command, trained, words, changed):
+    code, _, complaints = command("train", "place", *words)
+    assert (code, complaints) == (0, "")
+    assert settings_that_differ(trained[0].config, Config()) == changed
+
+
+def test_train_hands_on_the_model_to_start_from(command, trained):
+    command("train", "place", "--from", "old/best.ckpt", "--no-resume")
+    assert trained[0].start == Path("old/best.ckpt")
+    assert trained[0].resume is False
+
+
+def test_options_of_train_are_put_over_a_file_or_version_3(command, trained, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"training": {"epochs": 3, "seed": 4}}))
+    command("train", "place", "--config", file, "--seed", "5")
+    command("train", "place", "--version-3", "--set", "training.seed=5")
+    first, second = (call.config for call in trained)
+    assert settings_that_differ(first, Config()) == {"training.epochs": 3, "training.seed": 5}
+    assert settings_that_differ(second, Config.version_3()) == {"training.seed": 5}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--version-3", "--config", "config.json"], "--version-3 and --config"),
+        (["--config", "missing.json"], "missing.json"),
+        (["--epochs", "0"], "training.epochs"),
+        (["--set", "training.epochs"], "section.key=value"),
+        (["--set", "training.epoch=3"], "the nearest is training.epochs"),
+        (["--set", "[b]x=3"], "[b]x"),
+        (["--set", "training.epochs=many"], "training.epochs"),
+        (["--set", "training.epochs=" + "[" * 20_000], "training.epochs"),
+    ],
+)
+def test_a_wrong_option_of_train_is_refused_in_one_line(command, trained, words, said):
+    code, output, complaints = command("train", "place", *words)
+    assert code == 2
+    assert output == ""
+    assert said in complaints
+    assert len(complaints.splitlines()) == 1
+    assert not trained
+
+
+# The table of settings
+
+
+def rows_of(text):
+    """Return the cells of every line of a table, by the first of them."""
+    rows = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    return {row[0]: row[1:] for row in rows if re.fullmatch(r"\w+\.\w+", row[0])}
+
+
+def test_settings_shows_every_setting_with_a_default_that_can_be_given(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    code, text, complaints = command("settings")
+    assert (code, complaints) == (0, "")
+    rows = rows_of(text)
+    default = Config()
+    for section, values in default.to_dict().items():
+        for key in values:
+            shown = rows.pop(f"{section}.{key}")[0]
+            given = "" if shown == "empty" else shown
+            assert default.with_values([f"{section}.{key}={given}"]) == default
+    assert not rows
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "cells"),
+    [
+        ("training", "training.epochs", ["30", "1 to 1000"]),
+        ("training", "training.gate_px", ["2", "above 0, up to 20", "px"]),
+        ("training", "training.hold_out", ["frames", "frames, videos"]),
+        ("training", "training.incremental", ["true", "true, false"]),
+        ("training", "training.seed", ["0", "0 or more"]),
+        ("model", "model.grid_channels", ["[32, 48, 64]", "each 4 to 512"]),
+        ("model", "model.name", ["particle_detector", "text"]),
+        ("scenes", "scenes.spot_sigma_px", ["[1, 3.5]", "[low, high]", "px"]),
+        ("analysis", "analysis.threshold", ["empty", "above 0, below 1"]),
+        ("analysis", "analysis.search_range_px", ["empty", "above 0", "px"]),
+    ],
+)
+def test_settings_of_a_section_show_range_and_unit(command, monkeypatch, section, name, cells):
+    monkeypatch.setenv("COLUMNS", "300")
+    code, text, _ = command("settings", section)
+    assert code == 0
+    rows = rows_of(text)
+    assert all(row.startswith(f"{section}.") for row in rows)
+    part, _, key = name.partition(".")
+    field = type(getattr(Config(), part)).model_fields[key]
+    assert rows[name] == [*cells, field.description]
+
+
+@pytest.mark.parametrize(("columns", "terminal", "most"), [(40, False, 100), (100, True, 100)])
+def test_the_table_of_settings_fits_and_breaks_no_name(
+    command, monkeypatch, columns, terminal, most
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    if terminal:
+        monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    _, text, _ = command("settings", "analysis")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert max(len(line) for line in text.splitlines()) == most
+    assert "analysis.min_relative_probability  0.93 " in text
+    assert "…" not in text
+
+
+def test_a_narrow_terminal_gets_paragraphs(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    _, text, _ = command("settings", "data")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert lines[1:5] == [
+        "data.particle_radius",
+        "  default: 3",
+        "  range: 1 to 10",
+        "  unit: px",
+    ]
+
+
+def test_a_section_that_is_none_is_refused(command):
+    code, output, complaints = command("settings", "traning")
+    assert (code, output) == (2, "")
+    assert "'traning'" in complaints
+    assert all(section in complaints for section in Config.model_fields)
+
+
+# The models of a workspace. STAND-INS: the tables, the change of the current model and the export
+# are made up here; to be completed with a workspace that holds models.
+
+
+LISTED = pd.DataFrame(
+    {
+        "version": ["v_20250101_120000", "v_20250301_080000"],
+        "current": [False, True],
+        "created": pd.to_datetime(["2025-01-01 12:00:00", "2025-03-01 08:00:00"]),
+        "network": ["unet", "grid"],
+        "videos": [2, 3],
+        "f1": [np.nan, 0.91239],
+        "rmse_px": [np.nan, 0.25],
+        "parent": [None, "v_20250101_120000"],
+    }
+)
+COMPARED = pd.DataFrame(
+    {
+        "model": ["bundled", "v_[1]"],
+        "frames": [20, 20],
+        "f1": [0.5, 0.75],
+        "precision": [0.25, 1.0],
+        "recall": [1.0, 0.6],
+        "rmse_px": [0.4321, np.nan],
+    }
+)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Put functions in the place of those of the training room."""
+
+    def put(**functions):
+        monkeypatch.setitem(sys.modules, "cloudtrainer.training", SimpleNamespace(**functions))
+
+    return put
+
+
+def cells(line):
+    return re.split(r" {2,}", line.strip())
+
+
+def test_models_lists_the_versions_with_their_scores(command, stand_in):
+    stand_in(list_models=lambda workspace: LISTED)
+    code, text, _ = command("models", "place")
+    assert code == 0
+    head, _, first, second = text.splitlines()
+    assert cells(head) == list(LISTED.columns)
+    assert cells(first) == ["v_20250101_120000", "2025-01-01 12:00:00", "unet", "2", *"---"]
+    assert cells(second) == [
+        "v_20250301_080000", "yes", "2025-03-01 08:00:00", "grid", "3", "0.912", "0.250",
+        "v_20250101_120000",
+    ]  # fmt: skip
+
+
+def test_models_of_an_empty_workspace_say_how_to_train(command, stand_in):
+    stand_in(list_models=lambda workspace: LISTED.iloc[:0])
+    code, text, _ = command("models", "place [1]")
+    assert code == 0
+    assert text == "No models in place [1] yet; train one with: cloudtrainer train place [1]\n"
+
+
+def test_models_compared(command, stand_in):
+    stand_in(compare_models=lambda workspace: COMPARED)
+    code, text, _ = command("models", "place", "--compare")
+    assert code == 0
+    head, _, first, second = text.splitlines()
+    assert cells(head) == list(COMPARED.columns)
+    assert cells(first) == ["bundled", "20", "0.500", "0.250", "1.000", "0.432"]
+    assert cells(second) == ["v_[1]", "20", "0.750", "1.000", "0.600", "-"]
+
+
+def test_models_sets_the_current_one(command, monkeypatch):
+    chosen = []
+    place = SimpleNamespace(set_current=chosen.append)
+    room = SimpleNamespace(Workspace=SimpleNamespace(open=lambda root: place))
+    monkeypatch.setitem(sys.modules, "cloudtrainer.workspace", room)
+    code, text, _ = command("models", "place", "--set-current", "v_1")
+    assert code == 0
+    assert chosen == ["v_1"]
+    assert text == "v_1 is now the current model of place.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "out", "workspace"),
+    [
+        ([], None, None),
+        (["-o", "folder"], Path("folder"), None),
+        (["--workspace", "place"], None, Path("place")),
+    ],
+)
+def test_export_hands_on_where_to(command, stand_in, words, out, workspace):
+    calls = []
+
+    def record(checkpoint, *, out, workspace):
+        calls.append((checkpoint, out, workspace))
+        return Path("place/models/v_[1]")
+
+    stand_in(export_checkpoint=record)
+    code, text, _ = command("export", "last.ckpt", *words)
+    assert code == 0
+    assert calls == [(Path("last.ckpt"), out, workspace)]
+    assert text == "Model: place/models/v_[1]\n"
+
+
+def test_export_to_two_places_is_refused(command, stand_in):
+    stand_in()
+    code, output, complaints = command("export", "a.ckpt", "-o", "out", "--workspace", "place")
+    assert (code, output) == (2, "")
+    assert "give one of the two" in complaints
+    assert len(complaints.splitlines()) == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrainer.config import Config, ExperimentSettings
+from cloudtrainer.config import Config, ExperimentSettings, setting_fields
 from cloudtrainer.errors import ConfigError
 
 VERSION_2 = {
@@ -229,3 +229,87 @@ def test_an_exposure_longer_than_the_frame_interval_is_refused():
 def test_made_up_keys_are_always_a_config_error(values):
     with pytest.raises(ConfigError, match="no such setting"):
         Config.from_dict(values)
+
+
+# Settings given one at a time, as section.key=value
+
+
+def test_pairs_can_say_every_setting():
+    given = Config.version_3().to_dict()
+    pairs = [
+        f"{section}.{key}={json.dumps(value)}"
+        for section, values in given.items()
+        for key, value in values.items()
+    ]
+    assert len(pairs) == len(setting_fields())
+    assert Config().with_values(pairs) == Config.version_3()
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("training.epochs=7", 7),
+        (" training.epochs = 7 ", 7),
+        ("training.learning_rate=1e-4", 1e-4),
+        ("training.learning_rate=.01", 0.01),
+        ("training.incremental=false", False),
+        ("training.incremental=False", False),
+        ("training.strategy=ddp", "ddp"),
+        ("model.name=2024", "2024"),
+        ('model.name="2024"', "2024"),
+        ("model.name=a=b", "a=b"),
+        ("model.name=null", "null"),
+        ("model.grid_channels=[8, 16]", [8, 16]),
+        ("analysis.drift=none", "none"),
+        ("analysis.threshold=0.25", 0.25),
+        ("analysis.threshold=null", None),
+        ("analysis.threshold=", None),
+    ],
+)
+def test_a_pair_sets_its_value_in_a_new_config(pair, value):
+    before = Config.from_dict({"analysis": {"threshold": 0.5}})
+    after = before.with_values([pair])
+    section, _, key = pair.partition("=")[0].strip().partition(".")
+    assert getattr(getattr(after, section), key) == value
+    assert before.analysis.threshold == 0.5
+    assert before.training == Config().training
+    assert after != before
+
+
+def test_of_two_pairs_for_one_setting_the_last_counts():
+    after = Config().with_values(["training.seed=1", "training.seed=2"])
+    assert after.training.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("training.epochs", r"'training\.epochs': give section\.key=value"),
+        ("", r"give section\.key=value"),
+        ("=3", r"^'': no such setting"),
+        ("gradient_clip=0.5", r"the nearest is training\.gradient_clip;"),
+        ("model.epochs=3", r"the nearest is training\.epochs;"),
+        ("trainig.seed=3", r"the nearest is training\.seed;"),
+        ("analysis.search_range=3", r"the nearest is analysis\.search_range_px;"),
+        ("scenes.peak_snr.low=3", r"the nearest is scenes\.peak_snr;"),
+        ("training.epochs=0", r"^training\.epochs: .*got 0"),
+        ("training.epochs=many", r"^training\.epochs: .*got 'many'"),
+        ("training.learning_rate=NaN", r"^training\.learning_rate: "),
+        ("training.strategy=", r"^training\.strategy: "),
+        ("model.architecture=yolo", r"^model\.architecture: .*'grid' or 'unet'"),
+        ("model.grid_channels=32", r"^model\.grid_channels: "),
+        ("model.grid_channels=" + "[" * 20_000, r"^model\.grid_channels: "),
+    ],
+)
+def test_a_wrong_pair_is_refused_in_one_line(pair, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        Config().with_values([pair])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(setting_fields()))
+def test_a_name_that_lacks_a_letter_is_recognised(name):
+    for place in range(len(name)):
+        wrong = name[:place] + name[place + 1 :]
+        with pytest.raises(ConfigError, match=rf"the nearest is {name};"):
+            Config().with_values([f"{wrong}=1"])

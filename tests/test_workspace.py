@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.errors import LabelError, WorkspaceError
 from cloudtrainer.workspace import Workspace
 
 FOLDERS = [
@@ -94,25 +94,110 @@ def test_a_fresh_workspace_holds_nothing(place):
         ("gel.ome.tif", "gel_particles.csv"),
         # What versions 2.0 and 3.0 made of the same name: the stem keeps ".ome".
         ("gel.ome.tif", "gel.ome_particles.csv"),
-        ("gel.ome.tiff", "gel_particles.csv"),
+        ("gel.OME.TIFF", "gel_particles.csv"),
         ("movie.avi", "movie_particles.csv"),
+        # As TrackMate and others name them.
+        ("gel.tif", "gel.xml"),
+        ("gel.tif", "gel.csv"),
+        ("gel.tif", "gel_particles.xml"),
+        ("gel.tif", "gel_particles.parquet"),
+        ("gel.tif", "gel_particles.CSV"),
+        ("gel_particles.tif", "gel_particles.csv"),
+        ('gel 1, the "best" (ü, 粒子).tif', 'gel 1, the "best" (ü, 粒子)_particles.csv'),
+        # One letter with two dots, and a letter and its dots, which is how macOS writes it.
+        ("m\u00fcsli.tif", "mu\u0308sli_particles.csv"),
+        ("mu\u0308sli.tif", "m\u00fcsli_particles.csv"),
     ],
 )
-def test_labels_are_found_beside_a_video_file(place, video, labels):
-    expected = file_at(place.annotations / labels)
-    assert place.labels_of(file_at(place.videos / video)) == expected
+def test_labels_are_found_by_the_name_of_a_video(place, video, labels):
+    labels = file_at(place.annotations / labels)
+    video = file_at(place.videos / video)
+    assert place.labels_of([video]) == {video: labels}
 
 
 def test_labels_of_a_folder_carry_its_whole_name(place):
     expected = file_at(place.annotations / "run_1.5_particles.csv")
     file_at(place.annotations / "run_1_particles.csv")
     file_at(place.videos / "run_1.5" / "0001.png")
-    assert place.labels_of(place.videos / "run_1.5") == expected
+    assert place.labels_of(place.video_files()) == {place.videos / "run_1.5": expected}
 
 
-def test_a_video_without_labels_has_none(place):
-    file_at(place.annotations / "other_particles.csv")
-    assert place.labels_of(file_at(place.videos / "gel.tif")) is None
+@pytest.mark.parametrize(
+    "other", ["other_particles.csv", "gel_particles.txt", "gel_particles.csv.bak", ".gel.csv"]
+)
+def test_a_video_without_labels_has_none(place, other):
+    file_at(place.annotations / other)
+    assert place.labels_of([file_at(place.videos / "gel.tif")]) == {}
+
+
+def test_two_files_of_labels_for_one_video_are_named(place):
+    for name in ("gel_particles.csv", "gel.xml"):
+        file_at(place.annotations / name)
+    with pytest.raises(LabelError, match=r"gel\.tif: .*gel\.xml.*gel_particles\.csv"):
+        place.labels_of([file_at(place.videos / "gel.tif")])
+
+
+def test_one_file_of_labels_for_two_videos_is_named_with_both(place):
+    file_at(place.annotations / "gel_particles.csv")
+    videos = [file_at(place.videos / name) for name in ("gel.avi", "gel.tif")]
+    with pytest.raises(LabelError, match=r"gel_particles\.csv: .*gel\.avi.*gel\.tif"):
+        place.labels_of(videos)
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        {"gel.tif": "gel_particles.csv", "gel.ome.tif": "gel.ome_particles.csv"},
+        {"gel.tif": "gel_particles.csv", "gel.ome.tif": None},
+        {"gel.tif": "gel_particles.csv", "gel_particles.tif": "gel_particles_particles.csv"},
+    ],
+)
+def test_where_a_name_fits_two_videos_it_is_whose_it_was_in_version_2(place, owners):
+    for name in filter(None, owners.values()):
+        file_at(place.annotations / name)
+    videos = [file_at(place.videos / name) for name in owners]
+    found = {video.name: labels.name for video, labels in place.labels_of(videos).items()}
+    assert found == {video: labels for video, labels in owners.items() if labels}
+
+
+def test_a_home_folder_may_be_written_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Workspace.create("~/DeepTrack_Studio").root == tmp_path / "DeepTrack_Studio"
+    assert Workspace.open("~/DeepTrack_Studio").models.is_dir()
+
+
+def test_a_workspace_that_can_be_written_is_left_as_it_was(place):
+    before = sorted(place.root.rglob("*"))
+    place.check_writable()
+    assert sorted(place.root.rglob("*")) == before
+
+
+def test_processes_that_train_together_may_look_at_the_same_time(place, monkeypatch):
+    written = Path.write_bytes
+
+    def taken_away(path, data):
+        written(path, data)
+        path.unlink()
+
+    monkeypatch.setattr(Path, "write_bytes", taken_away)
+    place.check_writable()
+
+
+def test_a_full_disk_is_told_before_the_training(small_disk):
+    place = Workspace.create(small_disk / "lab")
+    with pytest.raises(OSError):
+        (small_disk / "large").write_bytes(bytes(2 << 20))
+    with pytest.raises(WorkspaceError, match=r"logs: cannot be written \(No space left"):
+        place.check_writable()
+    assert not list(place.root.rglob(".writable"))
+
+
+def test_a_folder_that_cannot_be_written_is_named(place):
+    place.cache.rmdir()
+    file_at(place.cache)
+    with pytest.raises(WorkspaceError, match=r"cache: cannot be written"):
+        place.check_writable()
 
 
 def test_models_come_oldest_first_and_folders_without_weights_are_none(place):

@@ -6,10 +6,12 @@ that an earlier ``config.json`` loads as it is.
 """
 
 import json
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from cloudtrainer.errors import ConfigError
 
@@ -74,23 +76,68 @@ class TrainingSettings(_Section):
     """How long, how fast and on what the network is taught."""
 
     epochs: int = _setting(30, "Epochs to train.", ge=1, le=1000)
-    steps_per_epoch: int = _setting(200, "Batches in an epoch.", ge=1, le=10_000)
+    steps_per_epoch: int = _setting(
+        200, "Batches in an epoch; the state is saved after each epoch.", ge=1, le=10_000
+    )
     batch_size: int = _setting(32, "Crops in a batch.", ge=1, le=1024)
     crop_px: int = _setting(64, "Side of a training crop.", unit="px", ge=32, le=512)
     learning_rate: float = _setting(2e-3, "Peak learning rate.", ge=1e-6, le=1e-1)
+    schedule: Literal["cosine", "plateau"] = _setting(
+        "cosine",
+        "cosine: falls to a hundredth over the run; plateau: falls when the validation loss no "
+        "longer does.",
+    )
+    plateau_factor: float = _setting(
+        0.5, "What the learning rate is multiplied by at a plateau.", ge=0.05, le=0.95
+    )
+    plateau_patience: int = _setting(
+        5, "Epochs without progress that make a plateau.", unit="epochs", ge=0, le=1000
+    )
+    plateau_threshold: float = _setting(
+        1e-4, "Relative fall of the validation loss that counts as progress.", ge=0, le=0.5
+    )
     validation_split: float = _setting(
-        0.2, "Share of each labelled video held out, its last frames.", ge=0.1, le=0.4
+        0.2, "Share of the labelled frames, or videos, that is held out.", ge=0.1, le=0.4
+    )
+    hold_out: Literal["frames", "videos"] = _setting(
+        "frames", "Hold out the last labelled frames of each video, or whole videos."
+    )
+    gate_px: float = _setting(
+        2.0, "Distance within which a detection is right.", unit="px", gt=0, le=20
     )
     simulated_share: float = _setting(
         0.5, "Share of simulated crops where the workspace has labelled videos.", ge=0.0, le=1.0
     )
-    incremental: bool = _setting(True, "Start from the workspace's newest model, if it has one.")
+    unlabelled: Literal["leave_out", "simulate"] = _setting(
+        "leave_out",
+        "Videos without labels: left out, or simulated particles drawn over their background.",
+    )
+    start: Literal["bundled", "scratch"] = _setting(
+        "bundled", "Weights to begin with where the workspace has no model to continue."
+    )
+    incremental: bool = _setting(
+        True, "Continue the workspace's current model: learn new videos, rehearse the earlier ones."
+    )
+    rehearsal_share: float = _setting(
+        0.5, "Share of the labelled crops that is from earlier videos.", ge=0.0, le=0.9
+    )
+    max_f1_loss: float = _setting(
+        0.01,
+        "Largest fall of F1 on earlier videos with which a new model becomes the current one.",
+        ge=0,
+        le=1,
+    )
     mixed_precision: bool = _setting(
         True, "Half precision where the device is a GPU; CPUs compute in 32 bit."
     )
     early_stopping: bool = _setting(True, "Stop when the validation loss no longer falls.")
     patience: int = _setting(10, "Epochs without progress before stopping.", ge=1, le=1000)
     gradient_clip: float = _setting(1.0, "Largest norm of the gradient.", ge=0.1, le=5.0)
+    devices: int = _setting(1, "GPUs, or processes on CPUs, on each machine.", ge=1, le=64)
+    num_nodes: int = _setting(1, "Machines that train together.", ge=1, le=1024)
+    strategy: str = _setting(
+        "auto", "How several devices work together, by its name in Lightning, such as ddp."
+    )
     seed: int = _setting(0, "Seed of weights, scenes and the order of the data.", ge=0)
 
 
@@ -103,6 +150,31 @@ class AugmentationSettings(_Section):
     rotate: bool = _setting(True, "Turn by quarter turns.")
     brightness: bool = _setting(
         True, "Multiply the intensity by 0.8 to 1.2, as in version 3.0; normalising undoes it."
+    )
+    free_rotation: bool = _setting(True, "Turn half of the crops by any angle.")
+    scale: float = _setting(
+        0.1, "Enlarge or shrink half of the crops by up to this share; 0: never.", ge=0, le=0.5
+    )
+    contrast: float = _setting(
+        0.2, "Stretch or flatten intensities around the median by up to this share.", ge=0, le=0.9
+    )
+    gamma: float = _setting(
+        0.1, "Bend intensities by an exponent that differs from 1 by up to this.", ge=0, le=0.5
+    )
+    blur_px: float = _setting(
+        0.5, "Blur a quarter of the crops by up to this standard deviation.", unit="px", ge=0, le=5
+    )
+    gaussian_noise: float = _setting(
+        0.5, "Add noise of up to this many times the crop's own.", ge=0, le=5
+    )
+    poisson_noise: float = _setting(
+        0.5,
+        "Add noise that grows with the intensity, up to this many times the crop's own.",
+        ge=0,
+        le=5,
+    )
+    gradient: float = _setting(
+        0.3, "Add a sloping background of up to this share of the crop's contrast.", ge=0, le=5
     )
 
 
@@ -209,6 +281,33 @@ class Config(_Section):
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
 
     @classmethod
+    def version_3(cls) -> Self:
+        """Return the settings of version 3.0's form: its network, its defaults, its recipe."""
+        return cls.from_dict(
+            {
+                "model": {"name": "particle_detector_v3", "architecture": "unet"},
+                "training": {
+                    "epochs": 30,
+                    "batch_size": 8,
+                    "learning_rate": 1e-4,
+                    "schedule": "plateau",
+                    "simulated_share": 0.0,
+                    "start": "scratch",
+                },
+                "augmentation": {
+                    "free_rotation": False,
+                    "scale": 0.0,
+                    "contrast": 0.0,
+                    "gamma": 0.0,
+                    "blur_px": 0.0,
+                    "gaussian_noise": 0.0,
+                    "poisson_noise": 0.0,
+                    "gradient": 0.0,
+                },
+            }
+        )
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Check a nested dictionary of settings.
 
@@ -245,6 +344,61 @@ class Config(_Section):
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain numbers, strings, lists and dictionaries."""
         return self.model_dump(mode="json")
+
+    def with_values(self, pairs: list[str]) -> Self:
+        """Return the settings with some replaced, each given as ``section.key=value``.
+
+        A value is read as JSON, and taken as text where it is none; nothing after the ``=`` makes
+        a setting empty.
+
+        Raises
+        ------
+        ConfigError
+            A text is no such pair, its key is unknown (the message names the nearest), or its
+            value is out of its range.
+        """
+        values, fields = self.to_dict(), setting_fields()
+        for pair in pairs:
+            name, equals, text = (part.strip() for part in pair.partition("="))
+            if not equals:
+                raise ConfigError(f"{pair!r}: give section.key=value, such as training.epochs=50")
+            if name not in fields:
+                raise ConfigError(
+                    f"{name!r}: no such setting; the nearest is {_nearest(name, list(fields))}; "
+                    "see: cloudtrainer settings"
+                )
+            section, _, key = name.partition(".")
+            values[section][key] = _read_value(text, fields[name])
+        return self.from_dict(values)
+
+
+def setting_fields() -> dict[str, FieldInfo]:
+    """Return what is known of every setting, by its name ``section.key``."""
+    return {
+        f"{section}.{key}": field
+        for section, holder in Config.model_fields.items()
+        for key, field in getattr(holder.annotation, "model_fields", {}).items()
+    }
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    """Return the likest name; the key alone may be like, for the section is easily left out."""
+
+    def likeness(other: str) -> tuple[float, float]:
+        whole = SequenceMatcher(None, name, other).ratio()
+        key = SequenceMatcher(None, name.rpartition(".")[2], other.rpartition(".")[2]).ratio()
+        return max(whole, key), whole
+
+    return max(names, key=likeness)
+
+
+def _read_value(text: str, field: FieldInfo) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text or None
+    # A name such as 2024 is a text, though JSON reads a number.
+    return text if field.annotation is str and not isinstance(value, str) else value
 
 
 def explain(error: ValidationError) -> str:

@@ -16,6 +16,7 @@ TINY = {
         "learning_rate": 1e-3,
         "validation_split": 0.25,
         "early_stopping": False,
+        "start": "scratch",
     },
 }
 
@@ -52,10 +53,16 @@ def workspace(experiment, tmp_path):
 @pytest.fixture(autouse=True)
 def few_validation_scenes(monkeypatch):
     """Score on two small batches in place of eight large ones."""
-    from cloudtrainer.simulation import draw_scenes
-    from cloudtrainer.training import run
+    from cloudtrainer.training import validation
 
-    def fewer(scenes, images, size_px, generator):
-        return draw_scenes(scenes, min(images, 2), min(size_px, 48), generator)
+    monkeypatch.setattr(validation, "_SIMULATED_BATCHES", 2)
+    monkeypatch.setattr(validation, "_SIMULATED_IMAGES", 2)
+    monkeypatch.setattr(validation, "_SIMULATED_SIDE_PX", 48)
 
-    monkeypatch.setattr(run, "draw_scenes", fewer)
+
+@pytest.fixture(autouse=True)
+def quick_export(monkeypatch):
+    """Leave out the tracing of the portable model, which takes seconds and has its own tests."""
+    from cloudtrainer.detector import export
+
+    monkeypatch.setattr(export, "_portable", lambda detector: {"model.onnx": b"portable"})

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import signal
@@ -10,7 +11,7 @@ from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.errors import LabelError, ModelError, WorkspaceError
 from cloudtrainer.training import run, train
 from cloudtrainer.training.batches import BatchMaker
-from cloudtrainer.training.labelled import LabelledFrames
+from cloudtrainer.training.checkpoints import Checkpoints, saved_run, unfinished_run
 
 
 def weights(detector):
@@ -40,15 +41,15 @@ class PowerCutError(Exception):
 
 def cut_after(epoch, monkeypatch, error=PowerCutError):
     """Let the power fail when the state after this epoch has been saved."""
-    save = run.LastCheckpoint.on_validation_end
+    save = Checkpoints.on_validation_end
 
     def cut(self, trainer, pl_module):
         save(self, trainer, pl_module)
         if trainer.current_epoch == epoch:
-            monkeypatch.setattr(run.LastCheckpoint, "on_validation_end", save)
+            monkeypatch.setattr(Checkpoints, "on_validation_end", save)
             raise error
 
-    monkeypatch.setattr(run.LastCheckpoint, "on_validation_end", cut)
+    monkeypatch.setattr(Checkpoints, "on_validation_end", cut)
 
 
 def test_a_run_leaves_an_export_checkpoints_and_metrics(workspace, tiny):
@@ -56,43 +57,71 @@ def test_a_run_leaves_an_export_checkpoints_and_metrics(workspace, tiny):
     assert result.model_dir.parent == workspace.models
     assert {path.name for path in result.model_dir.iterdir()} == {
         "weights.pth",
+        "weights.safetensors",
+        "model.onnx",
         "metadata.json",
         "config.json",
         "MODEL_CARD.md",
+        "training_progress.png",
     }
     metadata = json.loads((result.model_dir / "metadata.json").read_text(encoding="utf-8"))
     finite = {name: value for name, value in result.scores.items() if math.isfinite(value)}
     assert metadata["performance"] == finite
-    assert metadata["data_info"]["videos"] == ["beads.ome.tif"]
+    assert [video["name"] for video in metadata["videos"]] == ["beads.ome.tif"]
+    assert set(metadata["scores_by_video"]) == {"beads.ome.tif", "simulated scenes"}
     assert {"val_f1", "val_precision", "val_recall", "val_rmse_px"} <= result.scores.keys()
+    assert {"val_loss", "val_dice", "val_iou"} <= result.scores.keys()
 
-    logs = workspace.logs / "lightning_logs"
-    assert (logs / "last.ckpt").is_file()
-    kept = list((logs / "checkpoints").glob("*.ckpt"))
+    logs = workspace.lightning_logs
+    saved = saved_run(logs)
+    kept = list((logs / saved.name / "checkpoints").glob("*.ckpt"))
     assert len(kept) == 3
-    metrics = pd.read_csv(next(logs.glob("**/metrics.csv")))
-    assert metrics["train_loss"].notna().sum() == 5
-    assert {"val_loss", "val_f1", "epoch"} <= set(metrics.columns)
-    # The three of the lowest loss are those that were kept.
-    losses = metrics["val_loss"].dropna().nsmallest(3).round(3)
+    [metrics_file] = logs.glob("**/metrics.csv")
+    assert metrics_file.parent.parent == logs / saved.name
+    metrics = pd.read_csv(metrics_file)
+    every_epoch = {
+        f"{part}_{name}"
+        for part in ("train", "val")
+        for name in ("loss", "mask_f1", "dice", "iou", "f1", "precision", "recall", "rmse_px")
+    }
+    assert every_epoch | {"train_loss_step", "epoch"} <= set(metrics.columns)
+    assert (metrics[sorted(every_epoch)].notna().sum() == 5).all()
+    assert any(name.startswith("lr-") for name in metrics.columns)
+    assert list((logs / saved.name).glob("version_0/events.out.tfevents.*"))
+    # The three of the lowest loss are those that were kept, and the lowest is what is exported.
+    losses = metrics["val_loss"].dropna()
     named = sorted(float(path.stem.rpartition("val_loss=")[2]) for path in kept)
-    assert named == pytest.approx(sorted(losses), abs=1e-9)
-    assert not list(workspace.root.glob("**/*.part"))
+    assert named == pytest.approx(sorted(losses.nsmallest(3)), abs=1e-4)
+    assert result.scores["val_loss"] == pytest.approx(losses.min())
+    assert same(weights(load_model(saved.best)), weights(load_model(result.model_dir)))
+    assert len(saved.history["val_loss"]) == 5
+    assert not [path for path in workspace.root.rglob("*") if path.name.endswith(".part")]
 
     assert result.learned == ("beads.ome.tif",)
-    assert len(result.left_out) == 1
-    assert result.left_out[0].startswith("other.ome.tif: no labels (other_particles.csv)")
+    assert result.left_out == ("other.ome.tif: no labels (other_particles.csv)",)
+    assert result.is_current
+    assert workspace.current_model() == result.model_dir
+
+
+def test_what_was_left_is_told_in_words(workspace, tiny):
+    result = train(workspace, tiny(epochs=1))
+    text = str(result)
+    assert "left out: other.ome.tif: no labels" in text
+    assert "Learned from beads.ome.tif." in text
+    assert "new videos" in text
+    assert str(result.model_dir) in text
+    assert "current model" in text
 
 
 def test_its_checkpoints_and_its_export_load_as_detectors(workspace, tiny):
-    result = train(workspace, tiny())
+    config = tiny()
+    result = train(workspace, config)
     export = load_model(result.model_dir)
-    last = ParticleDetector.load_from_checkpoint(workspace.logs / "lightning_logs" / "last.ckpt")
-    assert same(weights(last), weights(export))
-    assert last.config == export.config == tiny()
+    last = ParticleDetector.load_from_checkpoint(workspace.lightning_logs / "last.ckpt")
+    assert last.config == export.config == config
     assert last.normalisation == export.normalisation == "noise"
-    for path in (workspace.logs / "lightning_logs" / "checkpoints").iterdir():
-        assert load_model(path).config == tiny()
+    for path in workspace.lightning_logs.glob("*/checkpoints/*.ckpt"):
+        assert load_model(path).config == config
 
 
 def test_a_workspace_without_labels_learns_from_simulation(workspace, tiny):
@@ -100,9 +129,17 @@ def test_a_workspace_without_labels_learns_from_simulation(workspace, tiny):
     result = train(workspace, tiny(epochs=1))
     assert result.learned == ()
     assert len(result.left_out) == 2
+    assert "simulated scenes alone" in str(result)
     metadata = json.loads((result.model_dir / "metadata.json").read_text(encoding="utf-8"))
     assert metadata["data_info"]["num_videos"] == 0
     assert metadata["data_info"]["simulated_share"] == 1.0
+
+
+def test_particles_are_simulated_over_videos_without_labels_when_asked(workspace, tiny):
+    result = train(workspace, tiny(epochs=1, unlabelled="simulate"))
+    assert result.left_out == ()
+    assert any("simulated particles are drawn over" in note for note in result.notes)
+    assert result.learned == ("beads.ome.tif",)
 
 
 def test_the_unet_trains_too(workspace, tiny):
@@ -123,13 +160,15 @@ def test_a_seed_gives_one_model(workspace, tiny):
     assert not same(weights(load_model(first.model_dir)), weights(load_model(other.model_dir)))
 
 
-@pytest.mark.parametrize("cut_epoch", [0, 1])
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+@pytest.mark.parametrize("cut_epoch", [0, 2])
 def test_an_interrupted_run_continues_as_if_it_had_not_been(
-    workspace, tiny, steps, monkeypatch, cut_epoch
+    workspace, tiny, steps, monkeypatch, cut_epoch, schedule
 ):
-    config = tiny(epochs=3, incremental=False)
+    config = tiny(epochs=5, incremental=False, schedule=schedule, plateau_patience=0)
     whole = train(workspace, config)
-    assert steps == list(range(9))
+    rates = saved_run(workspace.lightning_logs).history["learning_rate"]
+    assert steps == list(range(15))
     steps.clear()
 
     cut_after(cut_epoch, monkeypatch)
@@ -139,24 +178,73 @@ def test_an_interrupted_run_continues_as_if_it_had_not_been(
     assert len(workspace.model_folders()) == 1
 
     steps.clear()
-    resumed = train(workspace, config)
-    assert steps == list(range(3 * (cut_epoch + 1), 9))
+    told = []
+    resumed = train(workspace, config, say=told.append)
+    assert any(f"after epoch {cut_epoch + 1}" in line for line in told)
+    assert steps == list(range(3 * (cut_epoch + 1), 15))
     assert same(weights(load_model(whole.model_dir)), weights(load_model(resumed.model_dir)))
     assert resumed.scores == pytest.approx(whole.scores, nan_ok=True)
+    saved = saved_run(workspace.lightning_logs)
+    assert saved.history["learning_rate"] == rates
+    # Lightning would have emptied the metrics of the first part.
+    logged = [
+        pd.read_csv(file)["val_loss"].notna().sum()
+        for file in sorted((workspace.lightning_logs / saved.name).glob("version_*/metrics.csv"))
+    ]
+    assert logged == [cut_epoch + 1, 4 - cut_epoch]
 
 
-def test_a_cut_before_the_last_step_of_all_leaves_only_the_export_to_do(
-    workspace, tiny, steps, monkeypatch
-):
+def test_a_plateau_lowers_the_learning_rate(workspace, tiny):
+    config = tiny(
+        epochs=6,
+        schedule="plateau",
+        plateau_patience=0,
+        plateau_factor=0.1,
+        plateau_threshold=0.5,
+        learning_rate=1e-3,
+    )
+    train(workspace, config)
+    rates = saved_run(workspace.lightning_logs).history["learning_rate"]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[-1] <= 1e-4
+    assert all(
+        later in (pytest.approx(now), pytest.approx(now / 10))
+        for now, later in itertools.pairwise(rates)
+    )
+
+
+def test_a_cut_before_the_export_leaves_only_the_export_to_do(workspace, tiny, steps, monkeypatch):
     config = tiny(incremental=False)
     cut_after(1, monkeypatch)
     with pytest.raises(PowerCutError):
         train(workspace, config)
-    last = load_model(workspace.logs / "lightning_logs" / "last.ckpt")
+    best = load_model(saved_run(workspace.lightning_logs).best)
     steps.clear()
     result = train(workspace, config)
     assert steps == []
-    assert same(weights(load_model(result.model_dir)), weights(last))
+    assert same(weights(load_model(result.model_dir)), weights(best))
+    assert unfinished_run(workspace.lightning_logs) is None
+
+
+@pytest.mark.parametrize("where", ["keep", "set_current", "mark_finished"])
+def test_a_cut_after_the_export_makes_no_second_one(workspace, tiny, monkeypatch, where):
+    from cloudtrainer.training import finish
+    from cloudtrainer.workspace import Workspace
+
+    def fail(*_):
+        raise PowerCutError
+
+    config = tiny(incremental=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Workspace if where == "set_current" else finish, where, fail)
+        with pytest.raises(PowerCutError):
+            train(workspace, config)
+    assert len(workspace.model_folders()) == 1
+    result = train(workspace, config)
+    assert workspace.model_folders() == [result.model_dir]
+    assert workspace.current_model() == result.model_dir
+    ledger = json.loads(workspace.ledger.read_text(encoding="utf-8"))
+    assert ledger["beads.ome.tif"]["model_version"] == result.model_dir.name
 
 
 def test_a_resumed_run_keeps_three_checkpoints(workspace, tiny, monkeypatch):
@@ -165,7 +253,7 @@ def test_a_resumed_run_keeps_three_checkpoints(workspace, tiny, monkeypatch):
     with pytest.raises(PowerCutError):
         train(workspace, config)
     train(workspace, config)
-    assert len(list((workspace.logs / "lightning_logs" / "checkpoints").glob("*.ckpt"))) == 3
+    assert len(list(workspace.lightning_logs.glob("*/checkpoints/*.ckpt"))) == 3
 
 
 def test_an_interrupt_from_the_keyboard_can_be_resumed(workspace, tiny, steps, monkeypatch):
@@ -189,69 +277,73 @@ def test_a_finished_run_is_not_continued(workspace, tiny, steps):
     assert steps == list(range(6))
 
 
-@pytest.mark.parametrize("how", ["resume", "settings"])
-def test_a_run_starts_anew_when_asked_or_with_other_settings(
-    workspace, tiny, steps, monkeypatch, how
+@pytest.mark.parametrize("change", ["resume", "settings", "labels", "videos"])
+def test_a_run_starts_anew_when_asked_or_when_something_has_changed(
+    workspace, tiny, steps, monkeypatch, change
 ):
     cut_after(0, monkeypatch)
     with pytest.raises(PowerCutError):
         train(workspace, tiny(incremental=False))
     steps.clear()
-    if how == "resume":
-        train(workspace, tiny(incremental=False), resume=False)
-    else:
-        train(workspace, tiny(incremental=False, learning_rate=5e-4))
+    settings = tiny(incremental=False)
+    if change == "settings":
+        settings = tiny(incremental=False, learning_rate=5e-4)
+    if change == "labels":
+        labels = next(workspace.annotations.iterdir())
+        table = pd.read_csv(labels)
+        table.iloc[1:].to_csv(labels, index=False)
+    if change == "videos":
+        labels = next(workspace.annotations.iterdir())
+        labels.with_name("other_particles.csv").write_bytes(labels.read_bytes())
+        (workspace.videos / "other.ome.tif").unlink()
+        import numpy as np
+        import tifffile
+
+        rng = np.random.default_rng(0)
+        frames = rng.poisson(50, (8, 48, 64)).astype(np.uint16)
+        tifffile.imwrite(workspace.videos / "other.ome.tif", frames, photometric="minisblack")
+    told = []
+    train(workspace, settings, resume=change != "resume", say=told.append)
+    assert steps == list(range(6))
+    said = [line for line in told if "is not continued" in line]
+    assert len(said) == (0 if change == "resume" else 1)
+
+
+def test_a_checkpoint_of_version_3_under_our_name_is_not_continued(workspace, tiny, steps):
+    workspace.lightning_logs.mkdir(parents=True)
+    torch.save({"state_dict": {}, "callbacks": {}}, workspace.lightning_logs / "last.ckpt")
+    train(workspace, tiny())
     assert steps == list(range(6))
 
 
-def test_an_incremental_run_starts_from_the_newest_model(workspace, tiny, monkeypatch):
-    first = train(workspace, tiny())
-    assert first.old_scores is None
-    began = []
-    fit = run.fit
-
-    def spy(config, **keywords):
-        began.append(keywords["start"])
-        return fit(config, **keywords)
-
-    monkeypatch.setattr(run, "fit", spy)
-    still = tiny(learning_rate=1e-6, epochs=1, steps_per_epoch=1)
-    second = train(workspace, still)
-    assert same(weights(began[0]), weights(load_model(first.model_dir)))
-    assert second.old_scores is not None
-    assert second.old_scores.keys() == second.scores.keys()
-    # One step of 1e-6 changes next to nothing: the start was the earlier model's weights.
-    old, new = weights(load_model(first.model_dir)), weights(load_model(second.model_dir))
-    assert all((new[k] - old[k]).abs().max() < 1e-4 for k in new if k.endswith("0.weight"))
-    train(workspace, tiny(incremental=False))
-    assert began[-1] is None
-
-
-def test_another_network_starts_from_nothing_and_has_no_scores_before(workspace, tiny):
-    train(workspace, tiny())
-    result = train(workspace, tiny(architecture="unet", epochs=1, steps_per_epoch=1))
-    assert result.old_scores is None
-    assert load_model(result.model_dir).config.model.architecture == "unet"
-
-
 def test_early_stopping_ends_a_run_that_no_longer_improves(workspace, tiny, steps, monkeypatch):
-    monkeypatch.setattr(run, "_same_network", lambda *_: True)
-    config = tiny(epochs=50, learning_rate=1e-6, early_stopping=True, patience=1, seed=4)
+    config = tiny(
+        epochs=50, learning_rate=1e-6, early_stopping=True, patience=1, seed=4, incremental=False
+    )
+    # The stop belongs to the saved state: a run that is killed then only has its export to do.
+    ends = []
+    finish = run.finish
+    monkeypatch.setattr(run, "finish", lambda *rest: ends.append(1) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(workspace, config)
+    assert 3 < len(steps) < 150
+    steps.clear()
+    monkeypatch.setattr(run, "finish", finish)
     train(workspace, config)
-    assert len(steps) < 150
-    note = json.loads((workspace.logs / "lightning_logs" / "last_run.json").read_text("utf-8"))
-    assert note["finished"]
+    assert steps == []
+    assert unfinished_run(workspace.lightning_logs) is None
 
 
 def test_frames_held_out_are_never_learned_from(workspace, tiny, monkeypatch):
-    cut = []
-    crop = LabelledFrames._crop
+    from cloudtrainer.training import labelled
 
-    def spy(labelled, frame, *rest):
-        cut.append(frame)
-        return crop(labelled, frame, *rest)
+    cut, crop = [], labelled._crop
 
-    monkeypatch.setattr(LabelledFrames, "_crop", staticmethod(spy))
+    def spy(video, frame, *rest):
+        cut.append(int(video.numbers[frame]))
+        return crop(video, frame, *rest)
+
+    monkeypatch.setattr(labelled, "_crop", spy)
     train(workspace, tiny(epochs=3, steps_per_epoch=6, batch_size=8, simulated_share=0.0))
     # A quarter of eight frames, the last two, is held out.
     assert set(cut) == set(range(6))
@@ -268,16 +360,6 @@ def test_labels_that_are_wrong_stop_the_run_before_it_begins(workspace, tiny):
     assert list(workspace.models.iterdir()) == []
 
 
-def test_a_video_that_cannot_be_read_is_left_out_with_the_reason(workspace, tiny):
-    (workspace.videos / "torn.tif").write_bytes(b"II*\0")
-    (workspace.annotations / "torn_particles.csv").write_text("frame,x,y\n0,1,1\n", "utf-8")
-    _, left_out = run.find_labelled(workspace, tiny())
-    assert [line.partition(":")[0].rpartition("/")[2] for line in left_out] == [
-        "other.ome.tif",
-        "torn.tif",
-    ]
-
-
 def test_a_folder_that_is_no_workspace_is_refused(tmp_path, tiny):
     with pytest.raises(WorkspaceError, match="cloudtrainer init"):
         train(tmp_path / "nothing", tiny())
@@ -291,8 +373,19 @@ def test_a_damaged_newest_model_is_named(workspace, tiny):
         train(workspace, tiny())
 
 
+def test_a_second_training_in_one_workspace_is_refused(workspace, tiny):
+    from filelock import FileLock
+
+    with (
+        FileLock(workspace.logs / "training.lock"),
+        pytest.raises(WorkspaceError, match="another training"),
+    ):
+        train(workspace, tiny())
+    train(workspace, tiny(epochs=1))
+
+
 @pytest.mark.slow
-def test_a_few_hundred_steps_find_easy_particles(monkeypatch):
+def test_a_few_hundred_steps_find_easy_particles():
     from cloudtrainer.config import Config, ExperimentSettings
     from cloudtrainer.evaluation import score_detections
     from cloudtrainer.simulation import simulate_experiment

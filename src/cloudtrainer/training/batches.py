@@ -1,14 +1,27 @@
 """Batches to learn from: simulated scenes and crops of labelled videos, made on the device."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from cloudtrainer.config import Config
+from cloudtrainer.simulation.backdrop import Backdrop, draw_over
 from cloudtrainer.simulation.scenes import Scenes, draw_scenes
+from cloudtrainer.training.augment import augment, source_side
 from cloudtrainer.training.labelled import LabelledFrames
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many crops of a batch come from where."""
+
+    simulated: int
+    over_backdrops: int
+    new: int
+    earlier: int
 
 
 @dataclass(frozen=True)
@@ -19,29 +32,88 @@ class BatchMaker:
     ----------
     config : Config
         Sizes, shares and limits.
-    labelled : LabelledFrames or None
-        Frames with labels to cut crops from.
+    new : LabelledFrames or None
+        Labelled frames to learn.
+    earlier : LabelledFrames or None
+        Labelled frames learned before, to be rehearsed.
+    backdrops : list of Backdrop
+        Backgrounds of videos without labels to draw simulated particles over.
     """
 
     config: Config
-    labelled: LabelledFrames | None
+    new: LabelledFrames | None = None
+    earlier: LabelledFrames | None = None
+    backdrops: list[Backdrop] = field(default_factory=list)
+
+    def shares(self, step: int) -> Shares:
+        """Divide the batch of a step between simulation, new videos and earlier ones.
+
+        Shares that are not whole crops are kept over the steps: half a crop is one in every second.
+        """
+        before, after = self._shares_until(step), self._shares_until(step + 1)
+        return Shares(*(late - early for early, late in zip(before, after, strict=True)))
+
+    def _shares_until(self, step: int) -> tuple[int, int, int, int]:
+        training = self.config.training
+        crops = step * training.batch_size
+        simulated = _rounded(training.simulated_share * crops)
+        if not self.new and not self.earlier:
+            simulated = crops
+        labelled = crops - simulated
+        over_backdrops = _rounded(simulated / 2) if self.backdrops else 0
+        earlier = _rounded(training.rehearsal_share * labelled) if self.new else labelled
+        earlier = earlier if self.earlier else 0
+        return simulated - over_backdrops, over_backdrops, labelled - earlier, earlier
 
     def draw(self, step: int, device: torch.device) -> Scenes:
         """Return the crops and positions of one step."""
-        training = self.config.training
-        generator = torch.Generator(device=device)
-        generator.manual_seed(training.seed * 1_000_003 + step)
-        size = training.batch_size
-        if self.labelled is None:
-            return draw_scenes(self.config.scenes, size, training.crop_px, generator)
-        simulated = round(training.simulated_share * size)
+        training, scenes = self.config.training, self.config.scenes
+        generator = self._generator(step, device)
+        shares = self.shares(step)
+        wide = source_side(self.config.augmentation, training.crop_px)
+        margin = (wide - training.crop_px) // 2
+        # Labelled crops first: where they are from can then be told from the generator alone.
+        labelled = [
+            frames.crops(number, training.crop_px, generator, margin)
+            for frames, number in self._labelled(shares)
+        ]
         parts = []
-        if simulated:
-            parts.append(draw_scenes(self.config.scenes, simulated, training.crop_px, generator))
-        if simulated < size:
-            crops = self.labelled.crops(size - simulated, training.crop_px, generator)
-            parts.append(augment(crops, self.config, generator))
+        if labelled:
+            crops = join(labelled)
+            parts.append(augment(crops, self.config.augmentation, training.crop_px, generator))
+        if shares.simulated:
+            parts.append(draw_scenes(scenes, shares.simulated, training.crop_px, generator))
+        if shares.over_backdrops:
+            parts.append(
+                draw_over(
+                    self.backdrops[step % len(self.backdrops)],
+                    scenes,
+                    shares.over_backdrops,
+                    training.crop_px,
+                    generator,
+                )
+            )
         return join(parts)
+
+    def describe(self, step: int, device: torch.device) -> str:
+        """Say where the crops of a step are from."""
+        shares, generator = self.shares(step), self._generator(step, device)
+        parts = []
+        for frames, number in self._labelled(shares):
+            parts.append(", ".join(sorted(set(frames.sources(number, generator)))))
+        if shares.simulated + shares.over_backdrops:
+            parts.append(f"{shares.simulated + shares.over_backdrops} simulated crops")
+        return "; ".join(parts)
+
+    def _labelled(self, shares: Shares) -> list[tuple[LabelledFrames, int]]:
+        """Return what crops of labelled frames are cut from, and how many of each."""
+        both = ((self.new, shares.new), (self.earlier, shares.earlier))
+        return [(frames, number) for frames, number in both if frames is not None and number]
+
+    def _generator(self, step: int, device: torch.device) -> torch.Generator:
+        generator = torch.Generator(device=device)
+        # Seeds are numbers of 64 bits.
+        return generator.manual_seed((self.config.training.seed * 1_000_003 + step) % (1 << 63))
 
 
 class Steps(Dataset[int]):
@@ -57,34 +129,9 @@ class Steps(Dataset[int]):
         return step
 
 
-def augment(crops: Scenes, config: Config, generator: torch.Generator) -> Scenes:
-    """Mirror, turn and brighten crops at random; positions move with the pixels."""
-    wanted = config.augmentation
-    if not wanted.enabled:
-        return crops
-    images, x, y = crops.images, crops.x, crops.y
-    last = images.shape[-1] - 1
-    number = len(images)
-
-    def half() -> Tensor:
-        return torch.rand(number, generator=generator, device=images.device) < 0.5
-
-    if wanted.flip_lr:
-        chosen = half()
-        images = torch.where(chosen[:, None, None], images.flip(2), images)
-        x = torch.where(chosen[:, None], last - x, x)
-    if wanted.flip_ud:
-        chosen = half()
-        images = torch.where(chosen[:, None, None], images.flip(1), images)
-        y = torch.where(chosen[:, None], last - y, y)
-    if wanted.rotate:
-        chosen = half()
-        images = torch.where(chosen[:, None, None], images.transpose(1, 2), images)
-        x, y = torch.where(chosen[:, None], y, x), torch.where(chosen[:, None], x, y)
-    if wanted.brightness:
-        factor = 0.8 + 0.4 * torch.rand(number, 1, 1, generator=generator, device=images.device)
-        images = images * factor
-    return Scenes(images=images, x=x, y=y, present=crops.present)
+def _rounded(crops: float) -> int:
+    """Round to the nearest number, up from the middle: so that a sum never falls as it grows."""
+    return math.floor(crops + 0.5)
 
 
 def join(parts: list[Scenes]) -> Scenes:
@@ -99,4 +146,5 @@ def join(parts: list[Scenes]) -> Scenes:
         x=torch.cat([padded(part.x) for part in parts]),
         y=torch.cat([padded(part.y) for part in parts]),
         present=torch.cat([padded(part.present) for part in parts]),
+        brightest=torch.cat([part.brightest for part in parts]),
     )

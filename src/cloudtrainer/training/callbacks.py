@@ -1,43 +1,43 @@
-"""What happens beside the training steps: the newest state on disk, a line for each epoch."""
+"""What a person sees while a training runs."""
 
-import json
 import logging
+import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from tqdm import tqdm
 
-from cloudtrainer.config import Config
-
+_LONGEST_EPOCH_MIN = 5.0
 _CHATTER = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 
 
-class LastCheckpoint(Callback):
-    """Keeps ``last.ckpt`` the newest state, and beside it whether its run was finished."""
+class EpochBar(TQDMProgressBar):
+    """Shows the steps of an epoch and the scores of the one before, on one line."""
 
-    def __init__(self, logs: Path, config: Config) -> None:
-        self.logs = logs
-        self.config = config
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Return the scores, without the number of the log."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the state after each epoch, under a temporary name that is then renamed."""
-        unfinished = self.logs / "last.ckpt.part"
-        trainer.save_checkpoint(unfinished)
-        unfinished.replace(self.logs / "last.ckpt")
-        self._note(finished=False)
+    def on_train_epoch_start(self, trainer: Trainer, *rest: Any) -> None:
+        """Count the epochs from 1, as the lines do that stay."""
+        super().on_train_epoch_start(trainer, *rest)
+        self.train_progress_bar.set_description(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        )
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that the run is done, so that the next one does not continue it."""
-        if not trainer.interrupted:
-            self._note(finished=True)
 
-    def _note(self, *, finished: bool) -> None:
-        state = {"finished": finished, "config": self.config.to_dict()}
-        unfinished = self.logs / "last_run.json.part"
-        unfinished.write_text(json.dumps(state), encoding="utf-8")
-        unfinished.replace(self.logs / "last_run.json")
+def can_show_a_bar() -> bool:
+    """Tell whether a line can be rewritten: in a terminal or a notebook, not in a file."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 class EpochLines(Callback):
@@ -45,23 +45,46 @@ class EpochLines(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the scores of the epoch."""
+        if not trainer.is_global_zero:
+            return
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        print(
+        # Over a bar that is being drawn, a plain print would be written into it.
+        tqdm.write(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-            f"loss {scores['val_loss']:.3f}, F1 {scores['val_f1']:.3f}, "
-            f"position error {scores['val_rmse_px']:.3f} px on validation data",
-            flush=True,
+            f"loss {scores['train_loss']:.3f}, on validation data {scores['val_loss']:.3f}, "
+            f"F1 {scores['val_f1']:.3f}, position error {scores['val_rmse_px']:.3f} px"
         )
 
 
-def unfinished_run(logs: Path, config: Config) -> Path | None:
-    """Return the checkpoint of an interrupted run of the same settings, if there is one."""
-    checkpoint, note = logs / "last.ckpt", logs / "last_run.json"
-    if not checkpoint.is_file() or not note.is_file():
-        return None
-    state = json.loads(note.read_text(encoding="utf-8"))
-    same = state["config"] == config.to_dict()
-    return checkpoint if same and not state["finished"] else None
+class LongEpochs(Callback):
+    """Says where an epoch takes so long that much is lost when the run is killed within it.
+
+    Parameters
+    ----------
+    say : callable
+        Told, in a sentence.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.begun: float | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.begun = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Speak once, after the first epoch."""
+        if self.begun is None:
+            return
+        minutes = (time.monotonic() - self.begun) / 60
+        if minutes > _LONGEST_EPOCH_MIN and trainer.is_global_zero:
+            steps = max(1, int(trainer.num_training_batches * _LONGEST_EPOCH_MIN / minutes))
+            self.say(
+                f"An epoch takes {minutes:.0f} min, and the state is saved after each: with "
+                f"--set training.steps_per_epoch={steps} less is lost when a run is killed."
+            )
+        self.begun = None
 
 
 @contextmanager

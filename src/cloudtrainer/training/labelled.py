@@ -1,4 +1,4 @@
-"""Frames with labels: which are learned from, which are held out, and crops of them."""
+"""Labelled frames: which are learned from, which are held out, and crops of them."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,57 +9,105 @@ import torch
 from numpy.typing import NDArray
 
 from cloudtrainer.simulation.scenes import Scenes
+from cloudtrainer.training.frame_cache import Frames, VideoFrames
+from cloudtrainer.training.hold_out import hold_out_frames, is_held_out
+from cloudtrainer.training.ledger import Ranges
 from cloudtrainer.video import Video
+
+_FRAMES_FOR_POLARITY = 20
 
 
 @dataclass(frozen=True)
 class LabelledVideo:
-    """A video, its labels, and the frame at which the held-out part begins.
+    """The labelled frames of a video, and which of them are held out.
 
     Attributes
     ----------
-    video : Video
-        The video.
-    labels : DataFrame
-        ``frame, x, y`` of every particle of the frames that are labelled.
-    first_held_out : int
-        Frames from this one on are for validation only.
+    name : str
+        Its file name.
+    images : Frames
+        Its labelled frames, each read when it is asked for.
+    numbers : ndarray of int64
+        Their numbers in the video.
+    positions : list of ndarray
+        x, y of every particle of each frame, float32, (particles, 2), pixels.
+    held_out : ndarray of bool
+        Which frames are for validation only.
     polarity : int
         1 if the labelled particles are brighter than their surroundings, -1 if darker.
+    brightest : float
+        Largest intensity of the video.
     """
 
-    video: Video
-    labels: pd.DataFrame
-    first_held_out: int
+    name: str
+    images: Frames
+    numbers: NDArray[np.int64]
+    positions: list[NDArray[np.float32]]
+    held_out: NDArray[np.bool_]
     polarity: int
+    brightest: float
 
     def frame_numbers(self, held_out: bool) -> list[int]:
         """Return the labelled frames of one of the two parts."""
-        frames = np.unique(self.labels["frame"].to_numpy())
-        return [int(frame) for frame in frames if (frame >= self.first_held_out) == held_out]
+        return [int(number) for number in self.numbers[self.held_out == held_out]]
+
+
+def labelled_video(
+    name: str,
+    images: Frames,
+    labels: pd.DataFrame,
+    stretches: Ranges,
+    brightest: float | None = None,
+) -> LabelledVideo:
+    """Join the labelled frames of a video with their labels, and find its polarity.
+
+    Parameters
+    ----------
+    name : str
+        The video's file name.
+    images : Frames
+        Its labelled frames, in their order.
+    labels : DataFrame
+        ``frame, x, y`` of every particle of the frames that are labelled.
+    stretches : tuple of (int, int)
+        First and last frame of what is held out.
+    brightest : float, optional
+        Largest intensity of the whole video; default: that of the labelled frames.
+    """
+    numbers = np.unique(labels["frame"].to_numpy(np.int64))
+    ordered = labels.sort_values("frame", kind="stable")
+    cuts = np.searchsorted(ordered["frame"].to_numpy(), numbers[1:])
+    # A label on the outer edge of the last pixel belongs to that pixel.
+    height, width = images[0].shape
+    xy = ordered[["x", "y"]].to_numpy(np.float32).clip(-0.5, [width - 0.501, height - 0.501])
+    positions = np.split(xy.astype(np.float32), cuts)
+    if brightest is None:
+        brightest = max(float(images[index].max()) for index in range(len(images)))
+    return LabelledVideo(
+        name=name,
+        images=images,
+        numbers=numbers,
+        positions=positions,
+        held_out=is_held_out(numbers, stretches),
+        polarity=_polarity(images, positions),
+        brightest=brightest,
+    )
 
 
 def split_labelled(video: Video, labels: pd.DataFrame, validation_split: float) -> LabelledVideo:
-    """Hold out the last labelled frames of a video, in one block, and find its polarity.
-
-    A contiguous block, because neighbouring frames show the same particles: a random choice of
-    frames would score the detector on what it has seen.
-    """
-    frames = np.unique(labels["frame"].to_numpy())
-    held_out = round(validation_split * len(frames))
-    held_out = min(max(held_out, 1), len(frames) - 1) if len(frames) > 1 else 0
-    first = int(frames[-held_out]) if held_out else int(frames[-1]) + 1
-    return LabelledVideo(video, labels, first, _polarity(video, labels))
+    """Hold out the last labelled frames of a video, in one block."""
+    numbers = np.unique(labels["frame"].to_numpy(np.int64))
+    stretches = hold_out_frames(numbers, validation_split)
+    return labelled_video(video.name, VideoFrames(video, numbers), labels, stretches)
 
 
-def _polarity(video: Video, labels: pd.DataFrame) -> int:
+def _polarity(images: Frames, positions: list[NDArray[np.float32]]) -> int:
     contrast = []
-    for number in np.unique(labels["frame"].to_numpy())[:20]:
-        frame = video.frames(int(number), int(number) + 1)[0].astype(float)
-        own = labels[labels["frame"] == number]
-        column = own["x"].round().astype(int).clip(0, frame.shape[1] - 1)
-        row = own["y"].round().astype(int).clip(0, frame.shape[0] - 1)
-        contrast.append(float(np.median(frame[row, column]) - np.median(frame)))
+    for index in range(min(len(images), _FRAMES_FOR_POLARITY)):
+        frame = images[index].astype(float)
+        column, row = positions[index].round().astype(int).T
+        inside = frame[row.clip(0, frame.shape[0] - 1), column.clip(0, frame.shape[1] - 1)]
+        contrast.append(float(np.median(inside) - np.median(frame)))
     return 1 if np.median(contrast) >= 0 else -1
 
 
@@ -70,80 +118,150 @@ class LabelledFrames:
     Attributes
     ----------
     videos : list of LabelledVideo
-        The videos of a workspace that have labels.
+        The videos; each is drawn from equally often, however many of its frames are labelled.
+    as_filmed : bool
+        Leave dark particles dark, as models of versions 2.0 and 3.0 see them; otherwise frames are
+        inverted so that particles are bright.
     """
 
     videos: list[LabelledVideo]
-    _places: list[tuple[int, int]] = field(init=False)
+    as_filmed: bool = False
+    _learned: list[NDArray[np.int64]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._places = [
-            (index, frame)
-            for index, labelled in enumerate(self.videos)
-            for frame in labelled.frame_numbers(held_out=False)
-        ]
+        self.videos = [video for video in self.videos if not video.held_out.all()]
+        self._learned = [np.flatnonzero(~video.held_out) for video in self.videos]
 
-    def crops(self, number: int, size_px: int, generator: torch.Generator) -> Scenes:
-        """Cut crops at random from random frames, (number, size_px, size_px)."""
-        device = generator.device
-        chosen = torch.randint(
-            len(self._places), (number,), generator=generator, device=device
-        ).tolist()
-        corners = torch.rand(number, 2, generator=generator, device=device).cpu().numpy()
-        images, positions = [], []
-        for place, (right, down) in zip(chosen, corners, strict=True):
-            index, frame = self._places[place]
-            image, xy = self._crop(self.videos[index], frame, size_px, float(right), float(down))
-            images.append(image)
+    def __len__(self) -> int:
+        """Return the number of frames that are learned from."""
+        return sum(len(frames) for frames in self._learned)
+
+    def crops(
+        self, number: int, size_px: int, generator: torch.Generator, margin_px: int = 0
+    ) -> Scenes:
+        """Cut crops at random from random frames.
+
+        Parameters
+        ----------
+        number : int
+            Crops to cut.
+        size_px : int
+            Side of a crop that lies within its frame, in pixels.
+        margin_px : int
+            What is added on each side, for turning; it may reach out of the frame, which is
+            mirrored there together with its labels.
+        generator : torch.Generator
+            Source of every random number; its device is the device of the crops.
+
+        Returns
+        -------
+        Scenes
+            Images (number, size_px + 2 margin_px, size_px + 2 margin_px) and positions.
+        """
+        images, positions, brightest = [], [], []
+        for which, frame, right, down in self._choose(number, generator):
+            video = self.videos[which]
+            image, xy = _crop(video, frame, size_px, margin_px, right, down)
+            images.append(image if self.as_filmed else video.polarity * image)
             positions.append(xy)
-        most = max(1, max(len(xy) for xy in positions))
-        packed = np.zeros((number, most, 2), np.float32)
-        present = np.zeros((number, most), bool)
-        for row, xy in enumerate(positions):
-            packed[row, : len(xy)] = xy
-            present[row, : len(xy)] = True
+            brightest.append(video.brightest)
+        x, y, present = _packed(positions)
+        device = generator.device
         return Scenes(
             images=torch.as_tensor(np.stack(images), device=device),
-            x=torch.as_tensor(packed[..., 0], device=device),
-            y=torch.as_tensor(packed[..., 1], device=device),
+            x=torch.as_tensor(x, device=device),
+            y=torch.as_tensor(y, device=device),
             present=torch.as_tensor(present, device=device),
+            brightest=torch.tensor(brightest, dtype=torch.float32, device=device),
         )
 
-    @staticmethod
-    def _crop(
-        labelled: LabelledVideo, frame: int, size_px: int, right: float, down: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        pixels = labelled.video.frames(frame, frame + 1)[0].astype(np.float32)
-        short_y, short_x = (max(0, size_px - side) for side in pixels.shape)
-        if short_y or short_x:
-            pixels = np.pad(pixels, ((0, short_y), (0, short_x)), mode="symmetric")
-        top = int(down * (pixels.shape[0] - size_px + 1))
-        left = int(right * (pixels.shape[1] - size_px + 1))
-        own = labelled.labels[labelled.labels["frame"] == frame]
-        xy = own[["x", "y"]].to_numpy(np.float32) - np.array([left, top], np.float32)
-        inside = ((xy > -0.5) & (xy < size_px - 0.5)).all(axis=1)
-        image = labelled.polarity * pixels[top : top + size_px, left : left + size_px]
-        return image, xy[inside]
+    def sources(self, number: int, generator: torch.Generator) -> list[str]:
+        """Name the video and the frame of each crop that the same generator would cut."""
+        return [
+            f"{self.videos[which].name} frame {self.videos[which].numbers[frame]}"
+            for which, frame, _, _ in self._choose(number, generator)
+        ]
+
+    def _choose(
+        self, number: int, generator: torch.Generator
+    ) -> list[tuple[int, int, float, float]]:
+        """Draw the video, the frame and the corner, as shares of the room for it, of each crop."""
+        drawn = torch.rand(number, 4, generator=generator, device=generator.device).cpu().numpy()
+        chosen = []
+        for video_share, frame_share, right, down in drawn.astype(float):
+            which = int(video_share * len(self.videos))
+            learned = self._learned[which]
+            frame = int(learned[int(frame_share * len(learned))])
+            chosen.append((which, frame, right, down))
+        return chosen
 
 
-def held_out_frames(labelled: LabelledVideo, most: int = 20) -> list[Scenes]:
-    """Return held-out frames of a video (at most ``most``), in parts of at most 256 x 256 px.
+def _crop(
+    video: LabelledVideo, frame: int, size_px: int, margin_px: int, right: float, down: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cut one crop; what a frame lacks in size is mirrored at its borders, its labels too."""
+    pixels = video.images[frame]
+    height, width = pixels.shape
+    top, bottom = _stretch(height, size_px, margin_px, down)
+    left, end = _stretch(width, size_px, margin_px, right)
+    image = pixels[max(top, 0) : bottom, max(left, 0) : end].astype(np.float32)
+    xy = video.positions[frame]
+    if top < 0 or bottom > height or left < 0 or end > width:
+        outside = (
+            (max(-top, 0), max(bottom - height, 0)),
+            (max(-left, 0), max(end - width, 0)),
+        )
+        image = np.pad(image, outside, mode="symmetric")
+        xy = _mirrored(xy, left, end, width, 0)
+        xy = _mirrored(xy, top, bottom, height, 1)
+    xy = xy - np.array([left, top], np.float32)
+    inside = ((xy >= -0.5) & (xy < len(image) - 0.5)).all(axis=1)
+    return image, xy[inside]
 
-    Parts, because the truth of a large frame with many particles would not fit in memory.
+
+def _stretch(side: int, size_px: int, margin_px: int, share: float) -> tuple[int, int]:
+    """Return where a crop begins and ends along one side; a short side lies in its middle."""
+    first = int(share * (side - size_px + 1)) if side >= size_px else -((size_px - side) // 2)
+    return first - margin_px, first + size_px + margin_px
+
+
+def _mirrored(
+    xy: NDArray[np.float32], first: int, end: int, side: int, axis: int
+) -> NDArray[np.float32]:
+    """Add the mirror images of positions along one axis, as often as the crop reaches out."""
+    period = 2 * side
+    copies = []
+    for lap in range(first // period - 1, end // period + 2):
+        along = xy.copy()
+        along[:, axis] += lap * period
+        back = xy.copy()
+        back[:, axis] = lap * period - 1 - back[:, axis]
+        copies += [along, back]
+    joined = np.concatenate(copies)
+    inside = (joined[:, axis] >= first - 0.5) & (joined[:, axis] < end - 0.5)
+    return joined[inside]
+
+
+def held_out_frames(labelled: LabelledVideo, most: int, *, as_filmed: bool = False) -> list[Scenes]:
+    """Return at most ``most`` held-out frames of a video, in parts of at most 256 x 256 px.
+
+    The frames are evenly spaced; parts, because the truth of a large frame with many particles
+    would not fit in memory.
     """
-    numbers = labelled.frame_numbers(held_out=True)
-    chosen = np.unique(np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int))
+    indices = np.flatnonzero(labelled.held_out)
+    spread = np.linspace(0, len(indices) - 1, min(most, len(indices)))
+    sign = 1 if as_filmed else labelled.polarity
     parts = []
-    for number in (numbers[index] for index in chosen):
-        image = labelled.video.frames(number, number + 1)[0].astype(np.float32)
-        own = labelled.labels[labelled.labels["frame"] == number]
-        xy = own[["x", "y"]].to_numpy(np.float32)
+    for index in indices[np.unique(spread.astype(int))]:
+        image = sign * labelled.images[int(index)].astype(np.float32)
+        xy = labelled.positions[int(index)]
         for rows in _stretches(image.shape[0]):
             for columns in _stretches(image.shape[1]):
                 corner = np.array([columns.start, rows.start], np.float32)
                 end = np.array([columns.stop, rows.stop], np.float32)
                 inside = ((xy >= corner - 0.5) & (xy < end - 0.5)).all(axis=1)
-                parts.append(_scene(labelled.polarity * image[rows, columns], xy[inside] - corner))
+                part = np.ascontiguousarray(image[rows, columns])
+                parts.append(_scene(part, xy[inside] - corner, labelled.brightest))
     return parts
 
 
@@ -153,12 +271,25 @@ def _stretches(length: int, longest: int = 256) -> list[slice]:
     return [slice(int(low), int(high)) for low, high in pairwise(edges)]
 
 
-def _scene(image: NDArray[np.float32], xy: NDArray[np.float32]) -> Scenes:
-    """Return one image with its positions; an empty one has a place that holds no particle."""
-    padded = xy if len(xy) else np.zeros((1, 2), np.float32)
+def _scene(image: NDArray[np.float32], xy: NDArray[np.float32], brightest: float) -> Scenes:
+    x, y, present = _packed([xy])
     return Scenes(
-        images=torch.as_tensor(np.ascontiguousarray(image))[None],
-        x=torch.as_tensor(padded[:, 0])[None],
-        y=torch.as_tensor(padded[:, 1])[None],
-        present=torch.full((1, len(padded)), len(xy) > 0),
+        images=torch.as_tensor(image)[None],
+        x=torch.as_tensor(x),
+        y=torch.as_tensor(y),
+        present=torch.as_tensor(present),
+        brightest=torch.tensor([brightest]),
     )
+
+
+def _packed(
+    positions: list[NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Put positions of several images side by side, with at least one place in each."""
+    most = max(1, max(len(xy) for xy in positions))
+    packed = np.zeros((len(positions), most, 2), np.float32)
+    present = np.zeros((len(positions), most), bool)
+    for row, xy in enumerate(positions):
+        packed[row, : len(xy)] = xy
+        present[row, : len(xy)] = True
+    return packed[..., 0], packed[..., 1], present

@@ -1,77 +1,53 @@
-"""A training run, from data to an exported model."""
+"""A training in a workspace, from its videos to an exported model and the ledger."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
-
-from cloudtrainer.annotations import read_labels
 from cloudtrainer.config import Config
-from cloudtrainer.detector import ParticleDetector, export_model, load_model
-from cloudtrainer.detector.model_files import read_model
-from cloudtrainer.errors import LabelError, VideoError
-from cloudtrainer.simulation.scenes import Scenes, draw_scenes
-from cloudtrainer.training.batches import BatchMaker, Steps
-from cloudtrainer.training.calibrate import Validation, calibrate
-from cloudtrainer.training.callbacks import (
-    EpochLines,
-    LastCheckpoint,
-    quiet_lightning,
-    unfinished_run,
+from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.detector.versions import lineage
+from cloudtrainer.training.batches import BatchMaker
+from cloudtrainer.training.checkpoints import SavedRun, saved_run, set_aside, unfinished_run
+from cloudtrainer.training.collect import TrainingData, collect
+from cloudtrainer.training.finish import finish
+from cloudtrainer.training.fit import Fitting
+from cloudtrainer.training.labelled import LabelledFrames, LabelledVideo
+from cloudtrainer.training.ledger import Ledger
+from cloudtrainer.training.processes import (
+    is_first_process,
+    one_training_at_a_time,
+    shared_by_first_process,
 )
-from cloudtrainer.training.labelled import (
-    LabelledFrames,
-    LabelledVideo,
-    held_out_frames,
-    split_labelled,
+from cloudtrainer.training.result import TrainingResult
+from cloudtrainer.training.start import Start, choose_start
+from cloudtrainer.training.validation import (
+    Validation,
+    calibrate,
+    scenes_of_an_epoch,
+    validation_sets,
 )
-from cloudtrainer.training.module import TrainableDetector
-from cloudtrainer.video import Video
-from cloudtrainer.workspace import Workspace, label_stems
+from cloudtrainer.workspace import Workspace
 
-# Far from any seed that a training step uses.
-_VALIDATION_SEED = 1 << 40
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training run left behind.
-
-    Attributes
-    ----------
-    model_dir : Path
-        The export.
-    scores : dict
-        Scores of the new model on the validation data, by name.
-    old_scores : dict or None
-        Scores on the same data of the model that the run started from; None where it started
-        anew, or from a model of version 2.0 or 3.0, whose scores do not compare.
-    learned : tuple of str
-        Names of the videos that were learned from.
-    left_out : tuple of str
-        Videos that were not, each with the reason.
-    """
-
-    model_dir: Path
-    scores: dict[str, float]
-    old_scores: dict[str, float] | None
-    learned: tuple[str, ...]
-    left_out: tuple[str, ...]
+Say = Callable[[str], None]
 
 
 def train(
-    workspace: Workspace | str | Path, config: Config | None = None, resume: bool = True
+    workspace: Workspace | str | Path,
+    config: Config | None = None,
+    resume: bool = True,
+    *,
+    start: str | Path | None = None,
+    progress_bar: bool = True,
+    say: Say = print,
 ) -> TrainingResult:
-    """Train a detector on a workspace's labelled videos and on simulated scenes.
+    """Teach a workspace's detector its new videos, without forgetting the earlier ones.
 
-    Without labelled videos it learns from simulated scenes alone. The last labelled frames of each
-    video are held out and scored. The run is logged under ``logs/lightning_logs``; the newest
-    checkpoint is ``logs/lightning_logs/last.ckpt``.
+    Where the workspace has a current model of the same network, training goes on from it: new
+    videos are learned, a share of each batch rehearses the earlier ones, and the new model becomes
+    the current one unless it is worse on the earlier videos' held-out frames. Otherwise everything
+    is learned, beginning with the bundled model. Without labelled videos the detector learns from
+    simulated scenes alone. Runs are logged under ``logs/lightning_logs/<run>``; the newest state is
+    ``logs/lightning_logs/last.ckpt``.
 
     Parameters
     ----------
@@ -80,57 +56,50 @@ def train(
     config : Config, optional
         The settings.
     resume : bool
-        Continue a run of the same settings that was interrupted, from its last finished epoch.
+        Continue a run that was interrupted, from its last finished epoch, where settings, videos,
+        labels and the model it began with are still the same.
+    start : str or Path, optional
+        A model to continue in place of the current one: a checkpoint or an export of any version.
+    progress_bar : bool
+        Show the epoch's progress and metrics.
+    say : callable
+        Told, in a sentence, what the user must know while it runs.
 
     Raises
     ------
     WorkspaceError
-        The folder is no workspace.
+        The folder is no workspace, cannot be written, or another training runs in it.
     LabelError
-        A label file is not valid.
+        Labels are not valid, or it is not clear which video they belong to.
+    ModelError
+        The model to continue is missing, damaged, or none.
+    TrainingError
+        The loss is not a number any more.
     """
     place = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
-    config = config or Config()
-    labelled, left_out = find_labelled(place, config)
-    earlier = place.model_folders()
-    start = load_model(earlier[-1]) if config.training.incremental and earlier else None
-    validation = validation_scenes(config, labelled)
-    if start is not None and not _same_network(start.config, config):
-        start = None
-    # Models of versions 2.0 and 3.0 divide by the maximum of a video, which scenes are not.
-    comparable = start is not None and start.normalisation == "noise"
-    old_scores = calibrate(start, validation).numbers() if start and comparable else None
-
-    detector, found = fit(
-        config, labelled=labelled, start=start, logs=place.logs / "lightning_logs", resume=resume
-    )
-    folder = place.new_model_folder()
-    origin = {
-        "num_videos": len(labelled),
-        "videos": [video.video.name for video in labelled],
-        "simulated_share": config.training.simulated_share if labelled else 1.0,
-        "seed": config.training.seed,
-    }
-    export_model(detector, folder, scores=found.numbers(), origin=origin)
-    return TrainingResult(
-        model_dir=folder,
-        scores=found.numbers(),
-        old_scores=old_scores,
-        learned=tuple(video.video.name for video in labelled),
-        left_out=tuple(left_out),
-    )
+    place.check_writable()
+    say = say if is_first_process() else _say_nothing
+    with one_training_at_a_time(place.logs):
+        began, config = choose_start(place, config or Config(), _path(start))
+        ledger = Ledger.open(place.ledger, place.model_folders())
+        data = _data(place, ledger, config, began)
+        for note in (*began.notes, *data.notes):
+            say(note)
+        if start is None and began.version is not None and _nothing_new(data):
+            return TrainingResult.nothing_new(place.models / began.version, data)
+        return _learn(place, ledger, config, began, data, resume, progress_bar, say)
 
 
 def fit(
     config: Config,
     *,
     labelled: list[LabelledVideo] | None = None,
-    start: ParticleDetector | None = None,
+    start: Start | None = None,
     logs: Path | None = None,
     resume: bool = False,
     progress_bar: bool = True,
 ) -> tuple[ParticleDetector, Validation]:
-    """Teach a detector, and choose its threshold and error scale on validation data.
+    """Teach a detector outside a workspace, and choose its threshold on validation data.
 
     Parameters
     ----------
@@ -138,12 +107,12 @@ def fit(
         The settings.
     labelled : list of LabelledVideo, optional
         Labelled videos; none: simulated scenes alone.
-    start : ParticleDetector, optional
-        A detector to continue from, where its network is the same.
+    start : Start, optional
+        The model to begin with; None: random weights.
     logs : Path, optional
-        Folder for checkpoints and metrics; None: nothing is written.
+        Folder for states and metrics; None: nothing is written.
     resume : bool
-        Continue an interrupted run of the same settings whose checkpoint lies in ``logs``.
+        Continue the run of the same settings whose newest state lies in ``logs``.
     progress_bar : bool
         Show the epoch's progress and metrics.
 
@@ -154,115 +123,110 @@ def fit(
     validation : Validation
         Its scores.
     """
-    labelled = labelled or []
-    seed_everything(config.training.seed, verbose=False)
-    validation = validation_scenes(config, labelled)
-    batches = BatchMaker(config, LabelledFrames(labelled) if labelled else None)
-    module = TrainableDetector(config, batches, validation)
-    if start is not None and _same_network(start.config, config):
-        module.model.load_state_dict(start.model.state_dict())
-
-    with quiet_lightning():
-        trainer = _trainer(config, logs, progress_bar)
-        try:
-            trainer.fit(
-                module,
-                DataLoader(Steps(config.training.steps_per_epoch), batch_size=None),
-                DataLoader(Steps(len(validation)), batch_size=None),
-                ckpt_path=unfinished_run(logs, config) if logs is not None and resume else None,
-                weights_only=True,
-            )
-        except SystemExit:
-            # Lightning ends the interpreter on Ctrl-C; a notebook or a caller decides for itself.
-            raise KeyboardInterrupt from None
-    detector = ParticleDetector(config)
-    best = _best_checkpoint(trainer)
-    if trainer.should_stop and best is not None:
-        # Stopped because the loss no longer fell: what came after the best epoch is not better.
-        detector.load_weights(read_model(best).weights, best)
-    else:
-        detector.model.load_state_dict(module.model.state_dict())
-    return detector, calibrate(detector, validation)
+    start = start or Start("random weights")
+    videos = labelled or []
+    as_filmed = start.normalisation == "video_maximum"
+    new = LabelledFrames(videos, as_filmed) if videos else None
+    sets = validation_sets(config, videos, [], as_filmed=as_filmed)
+    purpose: dict[str, object] = {"config": config.to_dict()}
+    unfinished = unfinished_run(logs) if logs is not None and resume else None
+    fitting = Fitting(
+        config,
+        BatchMaker(config, new),
+        scenes_of_an_epoch(sets),
+        start,
+        logs=logs,
+        purpose=purpose,
+        unfinished=unfinished if unfinished and unfinished.purpose == purpose else None,
+        progress_bar=progress_bar,
+    )
+    detector, _ = fitting.train()
+    return detector, calibrate(detector, sets, config.training.gate_px)
 
 
-def find_labelled(place: Workspace, config: Config) -> tuple[list[LabelledVideo], list[str]]:
-    """Return the labelled videos of a workspace, and why the others are left out."""
-    labelled, left_out = [], []
-    for path in place.video_files():
-        labels_file = place.labels_of(path)
-        if labels_file is None:
-            left_out.append(f"{path.name}: no labels ({label_stems(path)[0]}_particles.csv)")
-            continue
-        try:
-            video = Video(path)
-        except VideoError as error:
-            left_out.append(str(error))
-            continue
-        labels = read_labels(labels_file, video.shape)
-        if labels.empty:
-            raise LabelError(f"{labels_file}: holds no particle; label some, or remove the file")
-        labelled.append(split_labelled(video, labels, config.training.validation_split))
-    return labelled, left_out
+def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> TrainingData:
+    learned_by = set(lineage(place.models, start.version)) if start.version else set()
+    data = collect(
+        place,
+        ledger,
+        config.training,
+        learned_by,
+        whole_maximum=start.normalisation == "video_maximum",
+        write=is_first_process(),
+    )
+    return data if learned_by else data.without_history()
 
 
-def validation_scenes(config: Config, labelled: list[LabelledVideo]) -> list[Scenes]:
-    """Return what every run of these settings is scored on: held-out frames, and fixed scenes."""
-    scenes = [batch for video in labelled for batch in held_out_frames(video)]
-    if labelled and config.training.simulated_share == 0 and scenes:
-        return scenes
-    generator = torch.Generator().manual_seed(_VALIDATION_SEED + config.training.seed)
-    return scenes + [draw_scenes(config.scenes, 8, 128, generator) for _ in range(8)]
+def _nothing_new(data: TrainingData) -> bool:
+    return not data.new and bool(data.earlier) and not data.backdrops
 
 
-def _trainer(config: Config, logs: Path | None, progress_bar: bool) -> Trainer:
-    training = config.training
-    callbacks: list[Callback] = [EpochLines()] if progress_bar else []
-    if training.early_stopping:
-        callbacks.append(EarlyStopping("val_loss", patience=training.patience))
-    if logs is not None:
-        logs.mkdir(parents=True, exist_ok=True)
-        callbacks.append(
-            ModelCheckpoint(
-                dirpath=logs / "checkpoints",
-                filename="{epoch:03d}-{val_loss:.3f}",
-                monitor="val_loss",
-                save_top_k=3,
-            )
-        )
-        callbacks.append(LastCheckpoint(logs, config))
-        callbacks.append(LearningRateMonitor(logging_interval="epoch"))
-    return Trainer(
-        max_epochs=training.epochs,
-        accelerator="auto",
-        devices=1,
-        precision=_precision(training.mixed_precision),
-        gradient_clip_val=training.gradient_clip,
-        logger=CSVLogger(str(logs), name=config.model.name) if logs is not None else False,
-        callbacks=callbacks,
-        enable_checkpointing=logs is not None,
-        enable_progress_bar=progress_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=min(50, training.steps_per_epoch),
+def _learn(
+    place: Workspace,
+    ledger: Ledger,
+    config: Config,
+    start: Start,
+    data: TrainingData,
+    resume: bool,
+    progress_bar: bool,
+    say: Say,
+) -> TrainingResult:
+    as_filmed = start.normalisation == "video_maximum"
+    new, earlier = (LabelledFrames(part, as_filmed) for part in (data.new, data.earlier))
+    batches = BatchMaker(config, new or None, earlier or None, data.backdrops)
+    sets = validation_sets(config, data.new, data.earlier, as_filmed=as_filmed)
+    purpose: dict[str, object] = {
+        "config": config.to_dict(),
+        "start": _identity(start),
+        "data": data.identity(),
+    }
+    unfinished = _unfinished(place, purpose, say) if resume else None
+    if unfinished is None:
+        if is_first_process():
+            set_aside(place.lightning_logs, saved_run(place.lightning_logs))
+        say(f"Beginning with {start.source}.")
+    fitting = Fitting(
+        config,
+        batches,
+        scenes_of_an_epoch(sets),
+        start,
+        logs=place.lightning_logs,
+        purpose=purpose,
+        unfinished=unfinished,
+        progress_bar=progress_bar,
+        say=say,
+    )
+    detector, history = fitting.train()
+    return shared_by_first_process(
+        lambda: finish(place, ledger, start, data, fitting.run, detector, history)
     )
 
 
-def _best_checkpoint(trainer: Trainer) -> Path | None:
-    kept = trainer.checkpoint_callback
-    best = kept.best_model_path if isinstance(kept, ModelCheckpoint) else ""
-    return Path(best) if best and Path(best).is_file() else None
+def _unfinished(place: Workspace, purpose: dict[str, object], say: Say) -> SavedRun | None:
+    """Return the interrupted run that this one continues; say what becomes of another."""
+    run = unfinished_run(place.lightning_logs)
+    if run is None:
+        return None
+    done = len(run.history.get("val_loss", []))
+    if run.purpose != purpose:
+        changed = [name for name in purpose if run.purpose.get(name) != purpose[name]]
+        words = {"config": "settings", "start": "model to begin with", "data": "videos or labels"}
+        say(
+            f"The interrupted {run.name} ({done} epochs) is not continued: its "
+            f"{' and '.join(words[name] for name in changed)} were others. Its states are kept."
+        )
+        return None
+    say(f"Continuing the interrupted {run.name} after epoch {done}.")
+    return run
 
 
-def _precision(mixed: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
-    if not mixed or not torch.cuda.is_available():
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+def _identity(start: Start) -> str:
+    return start.detector.weights_sha256() if start.detector is not None else start.source
 
 
-def _same_network(first: Config, second: Config) -> bool:
-    def shape(config: Config) -> tuple[str, list[int]]:
-        grid = config.model.architecture == "grid"
-        channels = config.model.grid_channels if grid else config.model.unet_channels
-        return config.model.architecture, channels
+def _path(start: str | Path | None) -> Path | None:
+    return None if start is None else Path(start)
 
-    return shape(first) == shape(second)
+
+def _say_nothing(_: str) -> None:
+    """Leave it to the first process to speak."""

@@ -1,0 +1,54 @@
+"""Options made from settings, and the texts of options read."""
+
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from rich.markup import escape
+
+from cloudtrainer.errors import ConfigError
+
+
+def option(section: type[BaseModel], name: str, *flags: str) -> Any:
+    """Make an option from a setting: its help, with its unit."""
+    field = section.model_fields[name]
+    extra = field.json_schema_extra
+    unit = extra.get("unit") if isinstance(extra, dict) else None
+    text = f"{field.description} [{unit}]" if unit else field.description
+    return typer.Option(*flags, help=escape(str(text)))
+
+
+def parse_frames(text: str | None) -> tuple[int, int | None] | None:
+    """Read ``A:B``; either end may be open.
+
+    Raises
+    ------
+    ConfigError
+        The text is no such range.
+    """
+    if text is None:
+        return None
+    first, colon, after = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first or 0), int(after) if after else None
+    except ValueError:
+        raise ConfigError(f"--frames {text!r}: give A:B, such as 0:100") from None
+
+
+def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
+    """Read ``X,Y,W,H`` in pixels.
+
+    Raises
+    ------
+    ConfigError
+        The text is not four whole numbers.
+    """
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--region {text!r}: give X,Y,W,H, such as 0,0,256,256") from None
+    return x, y, width, height

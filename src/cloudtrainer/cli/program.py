@@ -1,0 +1,57 @@
+"""The program itself: its verbs in the order of its help, and how it ends."""
+
+import os
+import sys
+
+import typer
+from rich.markup import escape
+
+from cloudtrainer.cli.analyze import analyze
+from cloudtrainer.cli.info import info
+from cloudtrainer.cli.labels import labels_app
+from cloudtrainer.cli.models import export, models
+from cloudtrainer.cli.output import complaints
+from cloudtrainer.cli.settings import settings
+from cloudtrainer.cli.simulate import demo, simulate
+from cloudtrainer.cli.train import init, train
+from cloudtrainer.errors import CloudTrainerError
+
+app = typer.Typer(
+    name="cloudtrainer",
+    help="From a microscopy video of moving particles to trajectories, a diffusion coefficient "
+    "and an anomalous exponent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(init)
+app.command()(simulate)
+app.command()(train)
+app.command()(models)
+app.command()(export)
+app.command()(analyze)
+app.command()(demo)
+app.command()(info)
+app.command()(settings)
+app.add_typer(labels_app, name="labels", help="Labels of videos, made in other programs.")
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 2 bad input, 1 a fault of the program."""
+    try:
+        app()
+    except CloudTrainerError as error:
+        complaints.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        complaints.print("stopped")
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("CLOUDTRAINER_DEBUG"):
+            raise
+        complaints.print(
+            f"[bold red]internal error:[/] {type(error).__name__}: {escape(str(error))}\n"
+            "This is a fault of cloudtrainer, not of your data. Please report it with what "
+            "CLOUDTRAINER_DEBUG=1 prints."
+        )
+        sys.exit(1)

@@ -1,0 +1,145 @@
+"""The videos of a workspace: opened, joined with their labels, and told apart by content."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cloudtrainer.annotations import read_labels
+from cloudtrainer.errors import LabelError, VideoError
+from cloudtrainer.training.hashes import ContentHashes, labels_hash
+from cloudtrainer.training.ledger import VideoRecord
+from cloudtrainer.video import Video
+from cloudtrainer.workspace import Workspace, comparable_name, label_names
+
+_TABLES = (".csv", ".xml", ".parquet")
+
+
+@dataclass(frozen=True)
+class FoundVideo:
+    """A labelled video.
+
+    Attributes
+    ----------
+    video : Video
+        The video.
+    labels : DataFrame
+        ``frame, x, y``, pixels; at least one row.
+    record : VideoRecord
+        Its name and hashes.
+    """
+
+    video: Video
+    labels: pd.DataFrame
+    record: VideoRecord
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Numbers of the labelled frames, rising."""
+        return np.unique(self.labels["frame"].to_numpy(np.int64))
+
+
+@dataclass
+class FoundVideos:
+    """What the folder of videos holds.
+
+    Attributes
+    ----------
+    labelled : list of FoundVideo
+        Videos with labels, by name, each content once.
+    unlabelled : dict of Path to Video
+        Videos without.
+    left_out : list of str
+        What is no video, or cannot be used, each with the reason.
+    notes : list of str
+        Labels that belong to no video.
+    """
+
+    labelled: list[FoundVideo] = field(default_factory=list)
+    unlabelled: dict[Path, Video] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_videos(place: Workspace, hashes: ContentHashes) -> FoundVideos:
+    """Open every video of a workspace, with its labels.
+
+    All labels are checked before the first video is read for its hash, which takes long.
+
+    Parameters
+    ----------
+    place : Workspace
+        The workspace.
+    hashes : ContentHashes
+        Where hashes of large videos are remembered.
+
+    Raises
+    ------
+    LabelError
+        Labels are not valid, or it is not clear which video they belong to.
+    """
+    found = FoundVideos()
+    found.unlabelled = _opened(place, found)
+    labels = {
+        video: _labels(file, found.unlabelled[video])
+        for video, file in _label_files(place, found).items()
+    }
+    for path in sorted(labels):
+        _add(found, path, found.unlabelled.pop(path), labels[path], hashes)
+    return found
+
+
+def _opened(place: Workspace, found: FoundVideos) -> dict[Path, Video]:
+    videos = {}
+    for path in place.video_files():
+        try:
+            videos[path] = Video(path)
+        except (VideoError, OSError) as error:
+            is_table = path.suffix.lower() in _TABLES
+            where = f"{path}: is no video; labels belong into {place.annotations}"
+            found.left_out.append(where if is_table else str(error))
+    return videos
+
+
+def _label_files(place: Workspace, found: FoundVideos) -> dict[Path, Path]:
+    """Return the label file of each video that opens; note those of no video at all."""
+    files = place.labels_of(list(found.unlabelled))
+    names = {name for path in place.video_files() for name in label_names(path)}
+    found.notes += [
+        f"{file.name}: labels of no video in {place.videos}; name them "
+        "<video name without its extension>_particles.csv"
+        for file in place.label_files()
+        if comparable_name(file) not in names
+    ]
+    return files
+
+
+def _labels(file: Path, video: Video) -> pd.DataFrame:
+    labels = read_labels(file, video.shape, video.pixel_size_um)
+    if labels.empty:
+        raise LabelError(f"{file}: holds no particle; label some, or remove the file")
+    return labels
+
+
+def _add(
+    found: FoundVideos, path: Path, video: Video, labels: pd.DataFrame, hashes: ContentHashes
+) -> None:
+    try:
+        md5, sha256 = hashes.of(path)
+    except OSError as error:
+        found.left_out.append(str(error))
+        return
+    twin = next((one.record.name for one in found.labelled if one.record.sha256 == sha256), None)
+    if twin is not None:
+        found.left_out.append(f"{path.name}: the same video as {twin}, whose labels are used")
+        return
+    record = VideoRecord(
+        name=path.name,
+        md5=md5,
+        sha256=sha256,
+        labels_sha256=labels_hash(labels),
+        labelled_frames=int(labels["frame"].nunique()),
+    )
+    found.labelled.append(FoundVideo(video, labels, record))

@@ -1,0 +1,177 @@
+"""The models of a workspace: listed, compared on the same frames, and made of checkpoints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cloudtrainer.config import Config
+from cloudtrainer.detector import export_model, load_model
+from cloudtrainer.detector.model_files import read_model
+from cloudtrainer.errors import ModelError
+from cloudtrainer.training.collect import collect
+from cloudtrainer.training.ledger import Ledger
+from cloudtrainer.training.metrics import named
+from cloudtrainer.training.start import network_name
+from cloudtrainer.training.validation import calibrate, score_model, validation_sets
+from cloudtrainer.workspace import Workspace
+
+
+def list_models(workspace: str | Path) -> pd.DataFrame:
+    """List the exports of a workspace, oldest first.
+
+    Returns
+    -------
+    DataFrame
+        ``version, current, created, network, videos, f1, rmse_px, parent``; scores are those that
+        were measured when the model was made, NaN where it has none.
+    """
+    place = Workspace.open(workspace)
+    current = place.current_model()
+    rows = []
+    for folder in place.model_folders():
+        metadata = _metadata(folder)
+        scores = _section(metadata, "performance")
+        config = Config.from_dict({"model": _model_settings(metadata)})
+        rows.append(
+            {
+                "version": folder.name,
+                "current": folder == current,
+                "created": str(metadata.get("created_at", "")),
+                "network": network_name(config),
+                "videos": int(_number(_section(metadata, "data_info").get("num_videos"), 0)),
+                "f1": _number(scores.get("val_f1")),
+                "rmse_px": _number(scores.get("val_rmse_px")),
+                "parent": str(metadata.get("parent") or ""),
+            }
+        )
+    columns = ["version", "current", "created", "network", "videos", "f1", "rmse_px", "parent"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def compare_models(workspace: str | Path, config: Config | None = None) -> pd.DataFrame:
+    """Score every model of a workspace, and the bundled one, on the same held-out frames.
+
+    Each model is scored at its own threshold. Frames that are held out are so for every model that
+    was trained in this workspace by this version; those of earlier versions may have learned them.
+
+    Returns
+    -------
+    DataFrame
+        ``model, frames, f1, precision, recall, rmse_px``; a model that cannot be loaded has NaN.
+
+    Raises
+    ------
+    LabelError
+        Labels are not valid.
+    """
+    place = Workspace.open(workspace)
+    config = config or Config()
+    ledger = Ledger.open(place.ledger, place.model_folders())
+    data = collect(place, ledger, config.training, set(), write=False)
+    videos = data.without_history().new
+    sets = {
+        as_filmed: validation_sets(config, videos, [], as_filmed=as_filmed)
+        for as_filmed in (False, True)
+    }
+    candidates: list[tuple[str, Path | None]] = [("bundled", None)]
+    candidates += [(folder.name, folder) for folder in place.model_folders()]
+    rows: list[dict[str, Any]] = []
+    for name, folder in candidates:
+        try:
+            detector = load_model(folder)
+        except ModelError:
+            rows.append({"model": name, "frames": "cannot be loaded"})
+            continue
+        own_sets = sets[detector.normalisation == "video_maximum"]
+        validation = score_model(detector, own_sets, config.training.gate_px)
+        rows += [
+            {"model": name, "frames": frames, **named(score)}
+            for frames, score in validation.by_set.items()
+        ]
+    columns = ["model", "frames", "f1", "precision", "recall", "rmse_px"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    *,
+    out: str | Path | None = None,
+    workspace: str | Path | None = None,
+) -> Path:
+    """Make a model folder of a checkpoint of any version.
+
+    Its threshold and the scale of its errors are chosen on a workspace's held-out frames, where
+    one is given, and on simulated scenes; models of versions 2.0 and 3.0 keep theirs.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        A ``.ckpt`` or ``.pth``.
+    out : str or Path, optional
+        Folder to make.
+    workspace : str or Path, optional
+        Workspace to put it into, as a new version.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is none, the folder exists, or it is not said where to.
+    """
+    source = Path(checkpoint)
+    if out is None and workspace is None:
+        raise ModelError(f"{source}: say where to: -o FOLDER or --workspace WORKSPACE")
+    detector, stored = load_model(source), read_model(source)
+    place = Workspace.open(workspace) if workspace is not None else None
+    as_filmed = detector.normalisation == "video_maximum"
+    videos = []
+    if place is not None:
+        ledger = Ledger.open(place.ledger, place.model_folders())
+        data = collect(place, ledger, detector.config.training, set(), write=False)
+        videos = data.without_history().new
+    sets = validation_sets(detector.config, videos, [], as_filmed=as_filmed)
+    gate_px = detector.config.training.gate_px
+    score = score_model if as_filmed else calibrate
+    validation = score(detector, sets, gate_px)
+    folder = place.new_model_folder() if out is None and place is not None else Path(str(out))
+    export_model(
+        detector,
+        folder,
+        scores=validation.numbers(),
+        origin={"num_videos": len(videos), "made_from": source.name},
+        history=stored.history,
+        scores_by_video={name: named(one) for name, one in validation.by_set.items()},
+    )
+    return folder
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _model_settings(metadata: dict[str, Any]) -> dict[str, Any]:
+    architecture = _section(metadata, "architecture")
+    settings = {"architecture": architecture.get("type", "unet")}
+    for name in ("unet_channels", "grid_channels"):
+        if name in architecture:
+            settings[name] = architecture[name]
+    return settings
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    section = values.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _number(value: Any, otherwise: float = float("nan")) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise

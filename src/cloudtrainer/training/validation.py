@@ -1,0 +1,232 @@
+"""What a model is scored on, and what it learns there: its threshold and the size of its errors."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cloudtrainer.config import Config
+from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.evaluation import DetectionScore, match_detections, score_detections
+from cloudtrainer.simulation.scenes import Scenes, draw_scenes
+from cloudtrainer.training.labelled import LabelledVideo, held_out_frames
+from cloudtrainer.training.metrics import truth_table
+
+Kind = Literal["new", "earlier", "simulated"]
+
+_LEAST_PROBABILITY = 0.05
+# A missed detection is bridged by linking; a false one misleads it. So of thresholds whose F1 is
+# this close to the best, the highest is taken.
+_F1_WORTH_PRECISION = 0.01
+# Far from any seed that a training step uses.
+_SEED = 1 << 40
+# Frames of one video, and of all.
+_LEAST_FRAMES, _MOST_FRAMES = 4, 200
+_SIMULATED_BATCHES, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX = 8, 8, 128
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Frames that no training learns from.
+
+    Attributes
+    ----------
+    name : str
+        The video, or "simulated scenes".
+    kind : {"new", "earlier", "simulated"}
+        Whether the model continued had learned the video before.
+    scenes : list of Scenes
+        The frames in parts, with the truth.
+    """
+
+    name: str
+    kind: Kind
+    scenes: list[Scenes]
+
+
+def validation_sets(
+    config: Config,
+    new: list[LabelledVideo],
+    earlier: list[LabelledVideo],
+    *,
+    as_filmed: bool = False,
+) -> list[ValidationSet]:
+    """Return what every run of these settings is scored on: held-out frames, and fixed scenes.
+
+    Parameters
+    ----------
+    config : Config
+        The settings; simulated scenes are left out where none are learned from.
+    new, earlier : list of LabelledVideo
+        The labelled videos.
+    as_filmed : bool
+        Leave dark particles dark, for models of versions 2.0 and 3.0.
+    """
+    videos: list[tuple[LabelledVideo, Kind]] = [(video, "new") for video in new]
+    videos += [(video, "earlier") for video in earlier]
+    most = max(_LEAST_FRAMES, _MOST_FRAMES // max(1, len(videos)))
+    sets = [
+        ValidationSet(video.name, kind, held_out_frames(video, most, as_filmed=as_filmed))
+        for video, kind in videos
+        if video.held_out.any()
+    ]
+    if sets and config.training.simulated_share == 0:
+        return sets
+    generator = torch.Generator().manual_seed(_SEED + config.training.seed)
+    scenes = [
+        draw_scenes(config.scenes, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX, generator)
+        for _ in range(_SIMULATED_BATCHES)
+    ]
+    return [*sets, ValidationSet("simulated scenes", "simulated", scenes)]
+
+
+def scenes_of_an_epoch(sets: list[ValidationSet], most: int = 64) -> list[Scenes]:
+    """Return parts of the validation data for each epoch, of every set as many as of the others.
+
+    All of it would take longer than the epoch where a lab has many videos.
+    """
+    each = max(1, most // len(sets))
+    chosen = []
+    for one in sets:
+        places = np.linspace(0, len(one.scenes) - 1, min(each, len(one.scenes)))
+        chosen += [one.scenes[int(place)] for place in np.unique(places.astype(int))]
+    return chosen
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector finds in a validation set, and what is there.
+
+    Attributes
+    ----------
+    found : DataFrame
+        Detections, with ``probability``.
+    truth : DataFrame
+        ``frame, x, y``.
+    """
+
+    found: pd.DataFrame
+    truth: pd.DataFrame
+
+    def score(self, threshold: float, gate_px: float) -> DetectionScore:
+        """Score the detections from a probability on."""
+        kept = self.found[self.found["probability"] >= threshold].reset_index(drop=True)
+        return score_detections(kept, self.truth, gate_px)
+
+
+def find_in(detector: ParticleDetector, scenes: list[Scenes]) -> Found:
+    """Run a detector on validation data; every detection above a low probability is kept."""
+    detector.eval()
+    found, truth, first = [], [], 0
+    for batch in scenes:
+        here = batch.to(detector.device)
+        with torch.inference_mode():
+            seen = detector.normalise(here.images, here.brightest)
+            answer = detector.answer(seen[:, None])
+        seen_here = detector.read(answer, here.images, seen, threshold=_LEAST_PROBABILITY)
+        known = truth_table(batch)
+        found.append(seen_here.assign(frame=seen_here["frame"] + first))
+        truth.append(known.assign(frame=known["frame"] + first))
+        first += len(batch.images)
+    return _joined([Found(*pair) for pair in zip(found, truth, strict=True)])
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores of a detector on validation data, at its own threshold.
+
+    Attributes
+    ----------
+    score : DetectionScore
+        Scores on all of it.
+    by_set : dict of str to DetectionScore
+        Scores of each video, and of the simulated scenes.
+    by_kind : dict of str to DetectionScore
+        Scores of the new videos, the earlier ones and the simulated scenes.
+    gate_px : float
+        Distance within which a detection is right, in pixels.
+    """
+
+    score: DetectionScore
+    by_set: dict[str, DetectionScore]
+    by_kind: dict[str, DetectionScore]
+    gate_px: float
+
+    def numbers(self) -> dict[str, float]:
+        """Return the scores by name, for a model card."""
+        return {
+            "val_f1": self.score.f1,
+            "val_precision": self.score.precision,
+            "val_recall": self.score.recall,
+            "val_rmse_px": self.score.rmse_px,
+            "gate_px": self.gate_px,
+        }
+
+
+def score_model(
+    detector: ParticleDetector, sets: list[ValidationSet], gate_px: float
+) -> Validation:
+    """Score a detector at its own threshold."""
+    return _scored(detector, sets, [find_in(detector, one.scenes) for one in sets], gate_px)
+
+
+def calibrate(detector: ParticleDetector, sets: list[ValidationSet], gate_px: float) -> Validation:
+    """Choose the threshold and the scale of the errors on validation data, set them, and score.
+
+    The threshold is the highest whose F1 is within 0.01 of the best. The scale makes the errors of
+    matched detections, divided by their stated errors, have a robust standard deviation (1.4826
+    times the median absolute value) of 1.
+    """
+    parts = [find_in(detector, one.scenes) for one in sets]
+    whole = _joined(parts)
+    probability = whole.found["probability"]
+    levels = np.quantile(probability, np.linspace(0, 1, 41)) if len(probability) else []
+    thresholds = [float(level) for level in np.unique(levels) if 0.1 < level < 0.95] or [0.5]
+    scores = [whole.score(level, gate_px).f1 for level in thresholds]
+    best = max(scores) - _F1_WORTH_PRECISION
+    threshold = max(level for level, f1 in zip(thresholds, scores, strict=True) if f1 >= best)
+    detector.threshold = round(threshold, 3)
+    scale = _error_scale(whole, detector.threshold, gate_px)
+    detector.error_scale = round(detector.error_scale * scale, 4)
+    return _scored(detector, sets, parts, gate_px)
+
+
+def _scored(
+    detector: ParticleDetector, sets: list[ValidationSet], parts: list[Found], gate_px: float
+) -> Validation:
+    kinds: dict[str, list[Found]] = {one.kind: [] for one in sets}
+    for one, part in zip(sets, parts, strict=True):
+        kinds[one.kind].append(part)
+    limit = detector.threshold
+    return Validation(
+        score=_joined(parts).score(limit, gate_px),
+        by_set={
+            one.name: part.score(limit, gate_px) for one, part in zip(sets, parts, strict=True)
+        },
+        by_kind={kind: _joined(found).score(limit, gate_px) for kind, found in kinds.items()},
+        gate_px=gate_px,
+    )
+
+
+def _joined(parts: list[Found]) -> Found:
+    """Put validation sets behind each other: no two share a frame number."""
+    found, truth, first = [], [], 0
+    for part in parts:
+        found.append(part.found.assign(frame=part.found["frame"] + first))
+        truth.append(part.truth.assign(frame=part.truth["frame"] + first))
+        last = max(
+            (table["frame"].max() for table in (part.found, part.truth) if len(table)), default=-1
+        )
+        first += int(last) + 1
+    return Found(pd.concat(found, ignore_index=True), pd.concat(truth, ignore_index=True))
+
+
+def _error_scale(whole: Found, threshold: float, gate_px: float) -> float:
+    found = whole.found[whole.found["probability"] >= threshold].reset_index(drop=True)
+    pairs = match_detections(found, whole.truth, gate_px)
+    stated = found.iloc[pairs["found"].to_numpy()][["x_error", "y_error"]].to_numpy()
+    ratio = pairs[["dx", "dy"]].to_numpy() / stated
+    ratio = ratio[np.isfinite(ratio)]
+    return float(1.4826 * np.median(np.abs(ratio))) if len(ratio) else 1.0
