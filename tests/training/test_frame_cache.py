@@ -86,6 +86,14 @@ def test_expected_frames_are_those_that_were_written(tmp_path, folder):
     check(frames_of(folder, video), pixels()[NUMBERS])
 
 
+def test_frames_in_another_byte_order_than_the_reader_says_are_not_mixed_up(
+    video, folder, monkeypatch
+):
+    read = Video.frames
+    monkeypatch.setattr(Video, "frames", lambda *rest: read(*rest).astype(">u2"))
+    check(frames_of(folder, video), pixels()[NUMBERS])
+
+
 def test_the_cache_is_one_plain_array_that_is_read_from_the_disk(video, folder):
     frames = frames_of(folder, video)
     assert isinstance(frames, np.memmap)

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from cloudtrainer.config import ExperimentSettings
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.errors import LabelError, ModelError, WorkspaceError
+from cloudtrainer.simulation import simulate_experiment, write_experiment
 from cloudtrainer.training import run, train
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.checkpoints import Checkpoints, saved_run, unfinished_run
@@ -136,7 +138,13 @@ def test_a_workspace_without_labels_learns_from_simulation(workspace, tiny):
 
 
 def test_particles_are_simulated_over_videos_without_labels_when_asked(workspace, tiny):
-    result = train(workspace, tiny(epochs=1, unlabelled="simulate"))
+    settings = tiny(epochs=1, unlabelled="simulate")
+    fast = ExperimentSettings(frames=24, height_px=48, width_px=64, particles=8, D_um2_per_s=20)
+    truth = write_experiment(
+        simulate_experiment(fast), workspace.videos / "other.ome.tif", overwrite=True
+    )
+    truth.unlink()
+    result = train(workspace, settings)
     assert result.left_out == ()
     assert any("simulated particles are drawn over" in note for note in result.notes)
     assert result.learned == ("beads.ome.tif",)

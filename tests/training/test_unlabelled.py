@@ -32,7 +32,7 @@ def test_the_background_of_moving_particles_is_free_of_them(sign):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_particles_that_hardly_move_are_not_taught_as_background(sign):
-    with pytest.raises(VideoError, match="hardly move, and 1[0-9] of about 1[0-9] stay"):
+    with pytest.raises(VideoError, match=r"hardly move, and 1\d of about 1\d stay"):
         backdrop_of(film(moves=0.05, sign=sign), load_model())
 
 

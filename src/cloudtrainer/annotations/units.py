@@ -47,7 +47,8 @@ def pixels_per_unit(unit: str | None, pixel_size_um: float | None, name: str) ->
     if pixel_size_um is None:
         raise LabelError(
             f"{name}: positions are in {known or 'an unknown unit'}; give the pixel size "
-            "(pixel_size_um, --pixel-size-um) to turn them into pixels."
+            "(pixel_size_um, --pixel-size-um; for training: cloudtrainer labels convert) to turn "
+            "them into pixels."
         )
     return (1.0 if known is None else _UM_PER_UNIT[known]) / pixel_size_um
 

@@ -6,8 +6,8 @@ Each step can be done again: a run that is killed here does them anew, and expor
 import json
 from pathlib import Path
 
-from cloudtrainer.detector import ParticleDetector, export_model, load_model
-from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.detector import ParticleDetector, export_model
+from cloudtrainer.errors import ModelError, WorkspaceError
 from cloudtrainer.training.checkpoints import mark_finished
 from cloudtrainer.training.collect import TrainingData
 from cloudtrainer.training.ledger import Ledger
@@ -56,23 +56,24 @@ def finish(
     new = calibrate(detector, sets[_as_filmed(detector)], training.gate_px)
     scores = {**new.numbers(), **_of_best_epoch(history)}
     try:
-        folder = _exported(place, run) or _export(
+        folder = exported(place, run) or _export(
             place, start, data, run, detector, _joined(start.history, history), scores, new
         )
         for video in data.new:
             if video.name in data.records:
                 keep(place.rehearsal, video, data.records[video.name])
-        learned = [data.records[video.name] for video in data.new if video.name in data.records]
-        ledger.learned(learned, folder.name)
+        # Earlier videos too: what is held out of them may have grown.
+        ledger.learned(list(data.records.values()), folder.name)
         is_current = _worth_it(old, new, training.max_f1_loss)
         if is_current:
             place.set_current(folder.name)
         elif before is not None:
             place.set_current(before.name)
         mark_finished(place.lightning_logs, run)
-    except OSError as error:
+    except (OSError, ModelError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise WorkspaceError(
-            f"{place.root}: cannot be written ({error.strerror}). The training itself is done and "
+            f"{place.root}: cannot be written ({reason}). The training itself is done and "
             "kept: make room, and give the same command again to finish"
         ) from None
     models = [(folder.name, new)]
@@ -129,8 +130,8 @@ def _export(
     return folder
 
 
-def _exported(place: Workspace, run: str) -> Path | None:
-    """Return the export of a run that was killed between its export and its end."""
+def exported(place: Workspace, run: str) -> Path | None:
+    """Return the export of a run; None where it has none."""
     for folder in reversed(place.model_folders()):
         try:
             metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
@@ -138,8 +139,6 @@ def _exported(place: Workspace, run: str) -> Path | None:
             continue
         origin = metadata.get("data_info") if isinstance(metadata, dict) else None
         if isinstance(origin, dict) and origin.get("run") == run:
-            # Scored and calibrated anew above, with the same result: the weights are the same.
-            load_model(folder)
             return folder
     return None
 

@@ -9,7 +9,7 @@ from cloudtrainer.detector.versions import lineage
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.checkpoints import SavedRun, saved_run, set_aside, unfinished_run
 from cloudtrainer.training.collect import TrainingData, collect
-from cloudtrainer.training.finish import finish
+from cloudtrainer.training.finish import exported, finish
 from cloudtrainer.training.fit import Fitting
 from cloudtrainer.training.labelled import LabelledFrames, LabelledVideo
 from cloudtrainer.training.ledger import Ledger
@@ -208,6 +208,9 @@ def _unfinished(place: Workspace, purpose: dict[str, object], say: Say) -> Saved
     if run is None:
         return None
     done = len(run.history.get("val_loss", []))
+    if run.purpose != purpose and exported(place, run.name) is not None:
+        # Killed behind its export: there is nothing left to continue.
+        return None
     if run.purpose != purpose:
         changed = [name for name in purpose if run.purpose.get(name) != purpose[name]]
         words = {"config": "settings", "start": "model to begin with", "data": "videos or labels"}

@@ -22,8 +22,8 @@ _LEAST_PROBABILITY = 0.05
 _F1_WORTH_PRECISION = 0.01
 # Far from any seed that a training step uses.
 _SEED = 1 << 40
-# Frames of one video, and of all.
-_LEAST_FRAMES, _MOST_FRAMES = 4, 200
+# Frames of one video, frames of all, and pixels of all, which are held in memory.
+_LEAST_FRAMES, _MOST_FRAMES, _MOST_PIXELS = 4, 200, 100_000_000
 _SIMULATED_BATCHES, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX = 8, 8, 128
 
 
@@ -66,9 +66,12 @@ def validation_sets(
     """
     videos: list[tuple[LabelledVideo, Kind]] = [(video, "new") for video in new]
     videos += [(video, "earlier") for video in earlier]
-    most = max(_LEAST_FRAMES, _MOST_FRAMES // max(1, len(videos)))
     sets = [
-        ValidationSet(video.name, kind, held_out_frames(video, most, as_filmed=as_filmed))
+        ValidationSet(
+            video.name,
+            kind,
+            held_out_frames(video, _most_frames(video, len(videos)), as_filmed=as_filmed),
+        )
         for video, kind in videos
         if video.held_out.any()
     ]
@@ -80,6 +83,12 @@ def validation_sets(
         for _ in range(_SIMULATED_BATCHES)
     ]
     return [*sets, ValidationSet("simulated scenes", "simulated", scenes)]
+
+
+def _most_frames(video: LabelledVideo, videos: int) -> int:
+    pixels = max(1, video.images[0].size)
+    most = min(_MOST_FRAMES // videos, _MOST_PIXELS // (pixels * videos))
+    return max(_LEAST_FRAMES, most)
 
 
 def scenes_of_an_epoch(sets: list[ValidationSet], most: int = 64) -> list[Scenes]:
