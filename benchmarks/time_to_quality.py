@@ -50,7 +50,7 @@ from cloudtrainer.training.callbacks import quiet_lightning
 from cloudtrainer.training.fit import Fitting
 from cloudtrainer.training.labelled import LabelledFrames, labelled_video
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import scenes_of_an_epoch, validation_sets
+from cloudtrainer.training.validation import parts_of_an_epoch, validation_sets
 
 SEED = 50_000
 SIGMA_PX, BACKGROUND, READ_NOISE = 1.5, 100.0, 2.0
@@ -99,7 +99,7 @@ def this_trainer(curve: Curve, start: Start) -> None:
     fitting = Fitting(
         config,
         BatchMaker(config, LabelledFrames([video])),
-        scenes_of_an_epoch(validation_sets(config, [video], [])),
+        parts_of_an_epoch(validation_sets(config, [video], [])),
         start,
         callbacks=[
             Scored(

@@ -138,9 +138,7 @@ class TrainingSettings(_Section):
     strategy: str = _setting(
         "auto", "How several devices work together, by its name in Lightning, such as ddp."
     )
-    seed: int = _setting(
-        0, "Seed of weights, scenes and the order of the data.", ge=0, le=2**32 - 1
-    )
+    seed: int = _setting(0, "Seed of weights, scenes and the order of the data.", ge=0)
 
 
 class AugmentationSettings(_Section):

@@ -35,7 +35,7 @@ def test_a_header_alone_says_no_particles(tmp_path):
         ("", "file is empty"),
         ("frame,x\n0,1\n", r"no column y \(columns found: frame, x\)"),
         ("Frame,X,Y\n0,1,1\n", r"no column frame, x, y \(columns found: Frame, X, Y\)"),
-        ("frame;x;y\n0;1;1\n", "semicolons"),
+        ("0,20,20.5\n1,20,20.5\n", "first line holds numbers"),
         ("frame,x,y\n0,1,1\n0,left,1\n", "row 3, column x: 'left' is not a number"),
         ("frame,x,y\n0,1,1\n\n0,1,\n", "row 4, column y: an empty cell"),
         ("frame,x,y\n0,1,inf\n", "row 2, column y: 'inf'"),
@@ -176,3 +176,14 @@ def test_files_that_are_no_parquet(tmp_path):
         read_tracks(written(tmp_path, "frame,x,y", "t.parquet"))
     with pytest.raises(LabelError, match="no such file"):
         read_tracks(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["frame;x;y\n0;12,5;3,25\n2;7;8\n", "frame\tx\ty\n0\t12.5\t3.25\n2\t7\t8\n"],
+    ids=["semicolons and decimal commas", "tabs"],
+)
+def test_tables_of_other_spreadsheets_are_read(text, tmp_path):
+    path = tmp_path / "beads_particles.csv"
+    path.write_text(text, encoding="utf-8")
+    assert read_labels(path).to_numpy().tolist() == [[0, 12.5, 3.25], [2, 7, 8]]

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrainer.training.hold_out import hold_out_frames, hold_out_videos, is_held_out
+from cloudtrainer.training.hold_out import (
+    frames_of,
+    hold_out_frames,
+    hold_out_videos,
+    is_held_out,
+    stretches_of,
+)
 
 SHARES = st.floats(0.1, 0.4)
 FRAMES = st.sets(st.integers(0, 300), min_size=1, max_size=40)
@@ -65,6 +71,40 @@ def test_more_is_held_out_when_it_is_less_than_half_of_what_is_wanted():
     # Of 24 frames 5 are wanted and 2 are fewer than half; of 20, 2 of 4 are enough.
     assert hold_out_frames(np.arange(20), 0.2, first) == first
     assert hold_out_frames(np.arange(24), 0.2, first) == ((8, 9), (21, 23))
+
+
+def test_what_was_learned_once_is_never_held_out():
+    first = hold_out_frames(np.arange(10), 0.2)
+    assert first == ((8, 9),)
+    # 24 labelled frames want 5 held out; of the 14 new ones the last three join.
+    assert hold_out_frames(np.arange(24), 0.2, first, known=((0, 9),)) == ((8, 9), (21, 23))
+    # Learned whole, as where whole videos were held out: nothing is left to hold out.
+    assert hold_out_frames(np.arange(10), 0.2, (), known=((0, 9),)) == ()
+    # Labels behind, before and between.
+    labelled = np.arange(0, 60)
+    assert hold_out_frames(labelled, 0.4, ((30, 31),), known=((10, 59),)) == ((30, 31), (0, 9))
+
+
+@given(
+    runs=st.lists(st.tuples(FRAMES, SHARES), min_size=2, max_size=6),
+)
+def test_a_frame_that_was_learned_is_never_held_out_later(runs):
+    labelled, stretches, learned = set(), (), set()
+    for more, share in runs:
+        known = stretches_of(numbered(labelled))
+        labelled |= more
+        stretches = hold_out_frames(numbered(labelled), share, stretches, known)
+        out = held(labelled, stretches)
+        # What lies between frames of a stretch is new when it is labelled: it was not learned.
+        assert not learned & out
+        learned |= labelled - out
+
+
+def test_stretches_and_frames_are_each_others_inverse():
+    assert stretches_of(np.array([5, 1, 2, 9, 2])) == ((1, 2), (5, 5), (9, 9))
+    assert stretches_of(np.array([], np.int64)) == ()
+    assert frames_of(((1, 2), (5, 5), (2, 3))).tolist() == [1, 2, 3, 5]
+    assert frames_of(()).tolist() == []
 
 
 def test_stretches_do_not_reach_over_frames_that_are_learned_from():
@@ -148,10 +188,10 @@ def test_a_held_out_video_stays_so_when_others_come_and_go():
     assert hold_out_videos(hashes, 0.2, chosen | fewer) == chosen | fewer
 
 
-def test_videos_that_no_model_has_learned_are_held_out_first():
+def test_only_videos_that_no_model_has_learned_are_held_out():
     old, new = set(sorted(videos(6))[:4]), set(sorted(videos(6))[4:])
     assert hold_out_videos(old | new, 0.35, set(), learned=old) == new
-    assert len(hold_out_videos(old, 0.25, set(), learned=old)) == 1
+    assert hold_out_videos(old, 0.25, set(), learned=old) == set()
 
 
 @given(
@@ -160,10 +200,12 @@ def test_videos_that_no_model_has_learned_are_held_out_first():
     )
 )
 def test_a_video_that_was_held_out_is_never_learned_from_later(runs):
-    ever = set()
+    ever, learned = set(), set()
     for numbers, share in runs:
         hashes = {hashlib.sha256(bytes([i])).hexdigest() for i in numbers}
-        chosen = hold_out_videos(hashes, share, ever, hashes - ever)
+        chosen = hold_out_videos(hashes, share, ever, learned)
         assert ever & hashes <= chosen <= hashes
-        assert chosen or len(hashes) == 1
+        assert not chosen & learned
+        assert chosen or len(hashes) == 1 or hashes <= learned
         ever |= chosen
+        learned |= hashes - chosen

@@ -196,7 +196,7 @@ def test_a_damaged_ledger_is_made_anew_from_the_models_and_kept_aside(damaged, t
     [note] = ledger.notes
     assert str(path) in note
     assert "damaged" in note
-    assert "(2)" in note
+    assert "2 videos" in note
     a, b = ledger.find(record("a")), ledger.find(record("b"))
     # The model that learned it first: a later one may have been left aside for being worse.
     assert (a.name, a.model_version, a.held_out) == ("a.tif", first.name, ((8, 9), (5, 5)))

@@ -7,7 +7,7 @@ from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training.validation import (
     ValidationSet,
     calibrate,
-    scenes_of_an_epoch,
+    parts_of_an_epoch,
     score_model,
     validation_sets,
 )
@@ -51,6 +51,9 @@ class FakeDetector:
         self.asked = iter(self.tables)
 
     def eval(self):
+        return self
+
+    def to(self, device):
         return self
 
     def normalise(self, raw, video_maximum):
@@ -182,4 +185,8 @@ def test_an_epoch_is_scored_on_a_few_parts_of_every_set(scenes):
         ValidationSet("long", "new", scenes * 500),
         ValidationSet("short", "new", scenes[:1]),
     ]
-    assert len(scenes_of_an_epoch(sets, most=64)) == 32 + 1
+    parts = parts_of_an_epoch(sets, most=64)
+    assert len(parts) == 32 + 1
+    # Each set counts as much as the other.
+    assert sum(part.weight for part in parts[:32]) == pytest.approx(0.5)
+    assert parts[32].weight == pytest.approx(0.5)

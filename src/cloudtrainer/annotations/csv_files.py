@@ -16,6 +16,9 @@ _TRACKMATE = {"TRACK_ID": "particle", "FRAME": "frame", "POSITION_X": "x", "POSI
 _NAPARI = {"axis-0": "frame", "axis-1": "y", "axis-2": "x"}
 _TRACK_ID = {"TrackID": "particle", "t": "frame", "x": "x", "y": "y"}
 
+# Spreadsheets that part cells by semicolons write 12,5 for 12.5.
+_DECIMAL_COMMA = r"^\s*([-+]?\d+),(\d+)\s*$"
+
 Lines = NDArray[np.int64]
 
 
@@ -25,9 +28,10 @@ def read_csv(path: Path, pixel_size_um: float | None = None) -> Spots:
     Parameters
     ----------
     path
-        A CSV file (UTF-8, commas) whose header line holds ``frame, x, y`` (ours, trackpy's);
-        ``TRACK_ID, FRAME, POSITION_X, POSITION_Y`` (TrackMate's table of spots); ``axis-0, axis-1,
-        axis-2`` (napari's points: frame, y, x); or ``TrackID, t, x, y`` (t: the frame).
+        A CSV file (UTF-8; commas, semicolons or tabs) whose header line holds ``frame, x, y``
+        (ours, trackpy's); ``TRACK_ID, FRAME, POSITION_X, POSITION_Y`` (TrackMate's table of spots);
+        ``axis-0, axis-1, axis-2`` (napari's points: frame, y, x); or ``TrackID, t, x, y`` (t: the
+        frame).
     pixel_size_um
         Micrometres a pixel, needed where TrackMate wrote positions in a unit of length.
 
@@ -60,12 +64,18 @@ def read_csv(path: Path, pixel_size_um: float | None = None) -> Spots:
 
 def _cells(path: Path) -> tuple[pd.DataFrame, Lines]:
     """Read all cells as text, and the line of the file that each row stands on."""
+    separator = _separator(path)
     try:
         with warnings.catch_warnings():
             # More cells than the header names: a decimal comma, or a file that is none of ours.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
-                path, dtype=str, encoding="utf-8-sig", skip_blank_lines=False, index_col=False
+                path,
+                dtype=str,
+                encoding="utf-8-sig",
+                skip_blank_lines=False,
+                index_col=False,
+                sep=separator,
             )
     except pd.errors.EmptyDataError:
         raise LabelError(
@@ -73,17 +83,33 @@ def _cells(path: Path) -> tuple[pd.DataFrame, Lines]:
         ) from None
     except UnicodeDecodeError:
         raise LabelError(f"{path.name}: not a text file; save it as CSV (UTF-8).") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
-        raise LabelError(f"{path.name}: not a table of comma-separated values: {reason}.") from None
-    table.columns = [str(c).strip() for c in table.columns]
-    if len(table.columns) == 1 and (";" in table.columns[0] or "\t" in table.columns[0]):
+    except (pd.errors.ParserError, pd.errors.ParserWarning):
         raise LabelError(
-            f"{path.name}: columns are separated by semicolons or tabs; save it with commas."
+            f"{path.name}: not a table: its lines have more cells than its header, or quotes that "
+            "do not end."
+        ) from None
+    table.columns = [str(c).strip() for c in table.columns]
+    if all(_is_number(column.partition(".")[0]) for column in table.columns):
+        raise LabelError(
+            f"{path.name}: its first line holds numbers; put a line with the names of the columns "
+            "above it: frame,x,y."
         )
+    if separator != ",":
+        table = table.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     rows = np.arange(2, len(table) + 2, dtype=np.int64)
     filled = table.notna().any(axis=1).to_numpy(dtype=bool)
     return table[filled].reset_index(drop=True), rows[filled]
+
+
+def _separator(path: Path) -> str:
+    """Return what stands between cells: spreadsheets of many countries write semicolons."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
+    return next((sign for sign in (",", ";", "\t") if sign in header), ",")
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().lstrip("-").isdecimal()
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:

@@ -102,9 +102,11 @@ def train(
     checked = Config.from_dict(settings).with_values(values or [])
 
     from cloudtrainer.training import train as run
+    from cloudtrainer.training.processes import is_first_process
 
     result = run(workspace, checked, resume=resume, start=start)
-    console.print(escape(str(result)))
+    if is_first_process():
+        console.print(escape(str(result)))
 
 
 def _first_settings(config: Path | None, version_3: bool) -> Config:

@@ -33,6 +33,24 @@ def current_version(models: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def names_no_model(models: Path) -> bool:
+    """Tell whether there is a note of the current version that names none of the exports."""
+    version = _read(models / _CURRENT).get("version")
+    named = isinstance(version, str) and _is_export(models / version, version)
+    return (models / _CURRENT).exists() and not named
+
+
+def damaged_versions(models: Path) -> list[Path]:
+    """Return the folders that are named as versions and hold no weights."""
+    if not models.is_dir():
+        return []
+    return sorted(
+        path
+        for path in models.iterdir()
+        if path.is_dir() and _VERSION.fullmatch(path.name) and not _is_export(path)
+    )
+
+
 def set_current(models: Path, version: str) -> None:
     """Name the export that is used when a workspace's model is asked for.
 

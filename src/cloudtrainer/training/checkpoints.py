@@ -166,6 +166,17 @@ def saved_run(logs: Path) -> SavedRun | None:
     return SavedRun(name, last, best, purpose, batch_size, trained_out, history)
 
 
+def videos_of(checkpoint: Path) -> list[dict[str, Any]]:
+    """Return what a checkpoint says of the videos that it learned; of none where it does not."""
+    try:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        videos = stored["callbacks"]["Checkpoints"]["purpose"]["videos"]
+        return [dict(video) for video in videos]
+    except Exception:
+        # A checkpoint of another version, or of no workspace: any exception.
+        return []
+
+
 def unfinished_run(logs: Path) -> SavedRun | None:
     """Return the run that was interrupted before its model was exported; None if none was."""
     run = saved_run(logs)
@@ -187,8 +198,15 @@ def set_aside(logs: Path, run: SavedRun | None) -> None:
         Folder of ``last.ckpt``.
     run : SavedRun or None
         The run that it is from; None: it is one of version 3.0, or another program's.
+
+    Raises
+    ------
+    WorkspaceError
+        A folder lies where the state is to be.
     """
     last = logs / _LAST
+    if last.is_dir():
+        raise WorkspaceError(f"{last}: is a folder, where the newest state is to be; rename it")
     if not last.is_file():
         return
     folder = logs / run.name / "checkpoints" if run is not None else logs

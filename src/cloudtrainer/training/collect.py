@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from cloudtrainer.config import TrainingSettings
 from cloudtrainer.detector import load_model
 from cloudtrainer.errors import VideoError
@@ -11,7 +13,13 @@ from cloudtrainer.simulation.backdrop import Backdrop
 from cloudtrainer.training.found_videos import FoundVideo, find_videos
 from cloudtrainer.training.frame_cache import FrameCache
 from cloudtrainer.training.hashes import ContentHashes
-from cloudtrainer.training.hold_out import hold_out_frames, hold_out_videos, is_held_out
+from cloudtrainer.training.hold_out import (
+    frames_of,
+    hold_out_frames,
+    hold_out_videos,
+    is_held_out,
+    stretches_of,
+)
 from cloudtrainer.training.labelled import LabelledVideo, labelled_video
 from cloudtrainer.training.ledger import Ledger, Ranges, VideoRecord
 from cloudtrainer.training.rehearsal import kept_videos
@@ -124,7 +132,9 @@ def collect(
     stretches = _held_out(found.labelled, known, settings)
     for one in found.labelled:
         sha256 = one.record.sha256
-        record = replace(one.record, held_out=stretches[sha256])
+        before = known[sha256]
+        ever = np.union1d(one.numbers, frames_of(before.labelled if before else ()))
+        record = replace(one.record, held_out=stretches[sha256], labelled=stretches_of(ever))
         try:
             frames = cache.frames(one.video, sha256, one.numbers)
             brightest = video_maximum(one.video) if whole_maximum else None
@@ -133,12 +143,19 @@ def collect(
             data.left_out.append(str(error))
             continue
         data.add(video, _with_model(record, known[sha256], ledger, learned_by, data))
+        if settings.hold_out == "frames" and not video.held_out.any():
+            data.notes.append(
+                f"{video.name}: none of its labelled frames is held out: a model has learned them "
+                "all, or there is but one. Label more, to know how good a model is on it"
+            )
     _add_kept(place, ledger, learned_by, data)
     if settings.unlabelled == "simulate" and (settings.simulated_share > 0 or not data.records):
         _draw_over(found.unlabelled, hashes, data)
     else:
         data.left_out += [
-            f"{path.name}: no labels ({next(iter(label_names(path)))})" for path in found.unlabelled
+            f"{path.name}: no labels; they are expected as "
+            f"{place.annotations / next(iter(label_names(path)))}"
+            for path in found.unlabelled
         ]
     if write:
         hashes.save()
@@ -152,9 +169,12 @@ def _held_out(
     """Choose what is held out of each video; what was held out before stays so."""
     share = settings.validation_split
     before = {sha256: record.held_out if record else () for sha256, record in known.items()}
+    labelled = {sha256: record.labelled if record else () for sha256, record in known.items()}
     if settings.hold_out == "frames" or len(found) < 2:
         return {
-            one.record.sha256: hold_out_frames(one.numbers, share, before[one.record.sha256])
+            one.record.sha256: hold_out_frames(
+                one.numbers, share, before[one.record.sha256], labelled[one.record.sha256]
+            )
             for one in found
         }
     whole = {one.record.sha256: (0, len(one.video) - 1) for one in found}
@@ -199,7 +219,11 @@ def _add_kept(place: Workspace, ledger: Ledger, learned_by: set[str], data: Trai
         if known is not None:
             both = tuple(dict.fromkeys(known.held_out + record.held_out))
             record = _with_model(
-                replace(record, name=known.name, held_out=both), known, ledger, learned_by, data
+                replace(record, name=known.name, held_out=both, labelled=known.labelled),
+                known,
+                ledger,
+                learned_by,
+                data,
             )
         if record.name in data.records:
             record = replace(record, name=record.own_name)

@@ -1,6 +1,7 @@
 """Teaching a detector: the Lightning trainer, its states on disk, and going on after a halt."""
 
 import errno
+import gc
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,6 @@ from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.errors import TrainingError, WorkspaceError
-from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training.batches import BatchMaker, Steps
 from cloudtrainer.training.callbacks import (
     EpochBar,
@@ -34,6 +34,7 @@ from cloudtrainer.training.checkpoints import (
 from cloudtrainer.training.module import TrainableDetector
 from cloudtrainer.training.processes import is_first_process
 from cloudtrainer.training.start import Start
+from cloudtrainer.training.validation import EpochPart
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -47,7 +48,7 @@ class Fitting:
         The settings.
     batches : BatchMaker
         What is learned from.
-    validation : list of Scenes
+    validation : list of EpochPart
         What each epoch is scored on.
     start : Start
         The model that the run begins with.
@@ -69,7 +70,7 @@ class Fitting:
         self,
         config: Config,
         batches: BatchMaker,
-        validation: list[Scenes],
+        validation: list[EpochPart],
         start: Start,
         *,
         logs: Path | None = None,
@@ -117,6 +118,7 @@ class Fitting:
                 if "not enough memory" not in str(error):
                     raise
                 size = self._halved(size, error)
+            gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             if self.logs is not None:
@@ -124,6 +126,11 @@ class Fitting:
                 self.unfinished = run if run is not None and run.name == self.run else None
 
     def _halved(self, size: int, error: Exception) -> int:
+        if self.config.training.devices * self.config.training.num_nodes > 1:
+            raise TrainingError(
+                f"the memory of a device does not hold a batch of {size} crops; on several devices "
+                f"the batch is not halved by itself: give --batch-size {max(1, size // 2)}"
+            ) from error
         if size < 2:
             raise TrainingError(
                 "the device's memory does not hold a single crop; make training.crop_px smaller"
@@ -134,7 +141,7 @@ class Fitting:
         return size // 2
 
     def _try(self, batch_size: int) -> TrainableDetector:
-        seed_everything(self.config.training.seed, verbose=False)
+        seed_everything(self.config.training.seed % 2**32, verbose=False)
         config = self.config.model_copy(deep=True)
         config.training.batch_size = batch_size
         batches = BatchMaker(config, self.batches.new, self.batches.earlier, self.batches.backdrops)
@@ -208,7 +215,8 @@ class Fitting:
             loggers = self._loggers(self.logs)
         return Trainer(
             max_epochs=training.epochs,
-            accelerator="auto",
+            # Apple's GPUs draw no Poisson numbers, of which simulated scenes are made.
+            accelerator="cuda" if torch.cuda.is_available() else "cpu",
             devices=training.devices,
             num_nodes=training.num_nodes,
             strategy=training.strategy,

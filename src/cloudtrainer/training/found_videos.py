@@ -107,13 +107,27 @@ def _label_files(place: Workspace, found: FoundVideos) -> dict[Path, Path]:
     """Return the label file of each video that opens; note those of no video at all."""
     files = place.labels_of(list(found.unlabelled))
     names = {name for path in place.video_files() for name in label_names(path)}
+    strangers = [file for file in place.label_files() if comparable_name(file) not in names]
     found.notes += [
         f"{file.name}: labels of no video in {place.videos}; name them "
         "<video name without its extension>_particles.csv"
-        for file in place.label_files()
-        if comparable_name(file) not in names
+        for file in strangers
     ]
+    found.notes += _taken_by_another(files, found)
     return files
+
+
+def _taken_by_another(files: dict[Path, Path], found: FoundVideos) -> list[str]:
+    """Say which video a file of labels was taken for, where its name fits another one too."""
+    owners = {comparable_name(file): video for video, file in files.items()}
+    return [
+        f"{files[owners[name]].name}: taken for {owners[name].name}; for {video.name} it must be "
+        f"named {video.stem}_particles.csv"
+        for video in found.unlabelled
+        if video not in files
+        for name in label_names(video)
+        if name in owners
+    ]
 
 
 def _labels(file: Path, video: Video) -> pd.DataFrame:

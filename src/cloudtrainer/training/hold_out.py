@@ -15,7 +15,9 @@ from cloudtrainer.training.ledger import Ranges
 Frames = NDArray[np.int64]
 
 
-def hold_out_frames(labelled: Frames, share: float, earlier: Ranges = ()) -> Ranges:
+def hold_out_frames(
+    labelled: Frames, share: float, earlier: Ranges = (), known: Ranges = ()
+) -> Ranges:
     """Choose stretches of a video's labelled frames to hold out.
 
     Parameters
@@ -26,7 +28,10 @@ def hold_out_frames(labelled: Frames, share: float, earlier: Ranges = ()) -> Ran
         Share of them to hold out, at least one frame where there are two.
     earlier : tuple of (int, int)
         Stretches that were held out before. They are kept; only where they hold less than half of
-        what is wanted, because more was labelled since, the last of the other frames join them.
+        what is wanted, because more was labelled since, the last of the new frames join them.
+    known : tuple of (int, int)
+        Stretches of frames that were labelled in an earlier run: what was not held out then has
+        been learned, and is never held out.
 
     Returns
     -------
@@ -39,8 +44,8 @@ def hold_out_frames(labelled: Frames, share: float, earlier: Ranges = ()) -> Ran
     held = is_held_out(labelled, earlier)
     if earlier and held.sum() >= wanted / 2:
         return earlier
-    free = labelled[~held]
-    more = free[len(free) - (wanted - int(held.sum())) :]
+    free = labelled[~held & ~is_held_out(labelled, known)]
+    more = free[max(0, len(free) - (wanted - int(held.sum()))) :]
     if not len(more):
         return earlier
     # A stretch must not reach over frames that are learned from.
@@ -48,10 +53,25 @@ def hold_out_frames(labelled: Frames, share: float, earlier: Ranges = ()) -> Ran
     return earlier + tuple((int(part[0]), int(part[-1])) for part in np.split(more, cuts))
 
 
+def stretches_of(frames: Frames) -> Ranges:
+    """Return the stretches of frames without a gap, (first, last)."""
+    frames = np.unique(frames)
+    if not len(frames):
+        return ()
+    parts = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+    return tuple((int(part[0]), int(part[-1])) for part in parts)
+
+
+def frames_of(stretches: Ranges) -> Frames:
+    """Return the frames of stretches, rising."""
+    parts = [np.arange(first, last + 1) for first, last in stretches]
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+
 def hold_out_videos(
     hashes: Collection[str], share: float, earlier: Set[str], learned: Set[str] = frozenset()
 ) -> set[str]:
-    """Choose whole videos to hold out, at least one where there are two.
+    """Choose whole videos to hold out, at least one where there are two that no model knows.
 
     Parameters
     ----------
@@ -63,7 +83,7 @@ def hold_out_videos(
     earlier : set of str
         Videos that were held out before, which stay so.
     learned : set of str
-        Videos that a model has learned: they are held out only where the others are too few.
+        Videos that a model has learned, which are never held out.
 
     Returns
     -------
@@ -72,7 +92,7 @@ def hold_out_videos(
     """
     held = set(earlier).intersection(hashes)
     wanted = max(round(share * len(hashes)), 1) if len(hashes) > 1 else 0
-    free = sorted(set(hashes) - held, key=lambda sha256: (sha256 in learned, sha256))
+    free = sorted(set(hashes) - held - learned)
     return held | set(free[: max(0, wanted - len(held))])
 
 

@@ -34,6 +34,8 @@ class VideoRecord:
         First and last frame of each stretch that is never learned from.
     labelled_frames : int
         Number of frames with labels.
+    labelled : tuple of (int, int)
+        First and last frame of each stretch of frames that have, or had, labels.
     model_version : str
         The model that learned it; empty before.
     trained_date : str
@@ -46,6 +48,7 @@ class VideoRecord:
     labels_sha256: str = ""
     held_out: Ranges = ()
     labelled_frames: int = 0
+    labelled: Ranges = ()
     model_version: str = ""
     trained_date: str = ""
 
@@ -71,6 +74,7 @@ class VideoRecord:
             "labels_sha256": self.labels_sha256,
             "held_out": [list(stretch) for stretch in self.held_out],
             "labelled_frames": self.labelled_frames,
+            "labelled": [list(stretch) for stretch in self.labelled],
         }
 
     @classmethod
@@ -93,6 +97,7 @@ class VideoRecord:
             labels_sha256=text("labels_sha256"),
             held_out=_ranges(entry.get("held_out")),
             labelled_frames=frames if type(frames) is int else 0,
+            labelled=_ranges(entry.get("labelled")),
             model_version=text("model_version"),
             trained_date=text("trained_date"),
         )
@@ -119,7 +124,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, models: list[Path]) -> "Ledger":
-        """Read the ledger; one that is missing or damaged is made anew from the models.
+        """Read the ledger; what it has lost is taken from the models' own lists.
 
         Nothing is written: a damaged file lies in its place until the next model is noted.
 
@@ -136,20 +141,22 @@ class Ledger:
             The file is there and cannot be read.
         """
         missing = not path.exists()
-        entries = None if missing else _entries(path)
-        if entries is not None:
-            return cls(path, _records(entries))
-        ledger = cls(path, _damaged=not missing)
+        entries = {} if missing else _entries(path)
+        records = _records(entries or {})
+        known = cls(path)
         for folder in models:
             for record in _records(_videos_of(folder)):
-                ledger.add([ledger._with_first_learning(record)])
-        found = f"what is known of videos is from the models' own lists ({len(ledger.records)})"
-        if not missing:
+                known.add([known._with_first_learning(record)])
+        ledger = cls(path, records, _damaged=entries is None or len(records) < len(entries))
+        lost = [record for record in known.records if ledger.find(record) is None]
+        ledger.add(lost)
+        found = f"{len(lost)} videos are known from the models' own lists"
+        if ledger._damaged:
             ledger.notes.append(
                 f"{path}: is damaged; {found}. It will be kept as {ledger._aside().name}"
             )
-        elif ledger.records:
-            ledger.notes.append(f"{path}: is missing; {found}")
+        elif lost:
+            ledger.notes.append(f"{path}: {'is missing' if missing else 'lacks videos'}; {found}")
         return ledger
 
     def find(self, video: VideoRecord) -> VideoRecord | None:

@@ -65,14 +65,16 @@ class EpochScores:
 
     gate_px: float
     _losses: list[Tensor] = field(default_factory=list)
+    _weights: list[float] = field(default_factory=list)
     _masks: list[Tensor] = field(default_factory=list)
     _found: list[pd.DataFrame] = field(default_factory=list)
     _truth: list[pd.DataFrame] = field(default_factory=list)
     _images: int = 0
 
-    def add_loss(self, loss: Tensor) -> None:
-        """Count the loss of a batch."""
+    def add_loss(self, loss: Tensor, weight: float = 1.0) -> None:
+        """Count the loss of a batch, as much as its weight."""
         self._losses.append(loss.detach())
+        self._weights.append(weight)
 
     def add(self, detector: ParticleDetector, scenes: Scenes, looked: Looked) -> None:
         """Score the masks and the detections of a batch."""
@@ -84,7 +86,10 @@ class EpochScores:
 
     def numbers(self) -> dict[str, float]:
         """Return the scores of the epoch by name."""
-        scores = {"loss": float(torch.stack(self._losses).mean())} if self._losses else {}
+        scores = {}
+        if self._losses:
+            losses = torch.stack(self._losses).double().cpu().numpy()
+            scores["loss"] = float(np.average(losses, weights=self._weights))
         if self._masks:
             masks = torch.stack(self._masks).mean(dim=0).tolist()
             scores |= dict(zip(("mask_f1", "dice", "iou"), masks, strict=True))

@@ -9,12 +9,19 @@ import pandas as pd
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export_model, load_model
 from cloudtrainer.detector.model_files import read_model
+from cloudtrainer.detector.versions import damaged_versions
 from cloudtrainer.errors import ModelError
+from cloudtrainer.training.checkpoints import videos_of
 from cloudtrainer.training.collect import collect
 from cloudtrainer.training.ledger import Ledger
 from cloudtrainer.training.metrics import named
 from cloudtrainer.training.start import network_name
-from cloudtrainer.training.validation import calibrate, score_model, validation_sets
+from cloudtrainer.training.validation import (
+    ValidationSet,
+    calibrate,
+    score_model,
+    validation_sets,
+)
 from cloudtrainer.workspace import Workspace
 
 
@@ -25,20 +32,30 @@ def list_models(workspace: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         ``version, current, created, network, videos, f1, rmse_px, parent``; scores are those that
-        were measured when the model was made, NaN where it has none.
+        were measured when the model was made, NaN where it has none. Of a damaged model ``created``
+        says what is wrong with it.
     """
     place = Workspace.open(workspace)
     current = place.current_model()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for folder in place.model_folders():
         metadata = _metadata(folder)
+        if not metadata:
+            rows.append(
+                {
+                    "version": folder.name,
+                    "current": folder == current,
+                    "created": "metadata.json is missing or damaged",
+                }
+            )
+            continue
         scores = _section(metadata, "performance")
         config = Config.from_dict({"model": _model_settings(metadata)})
         rows.append(
             {
                 "version": folder.name,
                 "current": folder == current,
-                "created": str(metadata.get("created_at", "")),
+                "created": str(metadata.get("created_at", ""))[:16].replace("T", " "),
                 "network": network_name(config),
                 "videos": int(_number(_section(metadata, "data_info").get("num_videos"), 0)),
                 "f1": _number(scores.get("val_f1")),
@@ -46,6 +63,10 @@ def list_models(workspace: str | Path) -> pd.DataFrame:
                 "parent": str(metadata.get("parent") or ""),
             }
         )
+    rows += [
+        {"version": folder.name, "current": False, "created": "holds no weights"}
+        for folder in damaged_versions(place.models)
+    ]
     columns = ["version", "current", "created", "network", "videos", "f1", "rmse_px", "parent"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -69,23 +90,22 @@ def compare_models(workspace: str | Path, config: Config | None = None) -> pd.Da
     place = Workspace.open(workspace)
     config = config or Config()
     ledger = Ledger.open(place.ledger, place.model_folders())
-    data = collect(place, ledger, config.training, set(), write=False)
+    data = collect(place, ledger, config.training, set(), whole_maximum=True, write=False)
     videos = data.without_history().new
-    sets = {
-        as_filmed: validation_sets(config, videos, [], as_filmed=as_filmed)
-        for as_filmed in (False, True)
-    }
+    sets: dict[bool, list[ValidationSet]] = {}
     candidates: list[tuple[str, Path | None]] = [("bundled", None)]
     candidates += [(folder.name, folder) for folder in place.model_folders()]
     rows: list[dict[str, Any]] = []
     for name, folder in candidates:
         try:
             detector = load_model(folder)
-        except ModelError:
-            rows.append({"model": name, "frames": "cannot be loaded"})
+        except ModelError as error:
+            rows.append({"model": name, "frames": f"cannot be loaded: {error}"})
             continue
-        own_sets = sets[detector.normalisation == "video_maximum"]
-        validation = score_model(detector, own_sets, config.training.gate_px)
+        as_filmed = detector.normalisation == "video_maximum"
+        if as_filmed not in sets:
+            sets[as_filmed] = validation_sets(config, videos, [], as_filmed=as_filmed)
+        validation = score_model(detector, sets[as_filmed], config.training.gate_px)
         rows += [
             {"model": name, "frames": frames, **named(score)}
             for frames, score in validation.by_set.items()
@@ -139,13 +159,19 @@ def export_checkpoint(
     gate_px = detector.config.training.gate_px
     score = score_model if as_filmed else calibrate
     validation = score(detector, sets, gate_px)
+    learned = videos_of(source)
     folder = place.new_model_folder() if out is None and place is not None else Path(str(out))
     export_model(
         detector,
         folder,
         scores=validation.numbers(),
-        origin={"num_videos": len(videos), "made_from": source.name},
+        origin={
+            "num_videos": len(learned),
+            "made_from": source.name,
+            "scored_on_videos": len(videos),
+        },
         history=stored.history,
+        videos=learned,
         scores_by_video={name: named(one) for name, one in validation.by_set.items()},
     )
     return folder

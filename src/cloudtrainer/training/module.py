@@ -12,9 +12,9 @@ from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.module import Normalisation
 from cloudtrainer.errors import TrainingError
-from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.metrics import EpochScores, look
+from cloudtrainer.training.validation import EpochPart
 
 # Detections are decoded in this many batches of an epoch of training; in all of validation.
 _BATCHES_SCORED = 8
@@ -31,8 +31,8 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
         The settings.
     batches : BatchMaker
         What it learns from.
-    validation : list of Scenes
-        Batches that it is scored on after each epoch.
+    validation : list of EpochPart
+        What it is scored on after each epoch.
     normalisation : {"noise", "video_maximum"}
         How frames are normalised; models of versions 2.0 and 3.0 keep theirs.
     optimizer_state : dict, optional
@@ -43,7 +43,7 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
         self,
         config: Config,
         batches: BatchMaker,
-        validation: list[Scenes],
+        validation: list[EpochPart],
         *,
         normalisation: Normalisation = "noise",
         optimizer_state: dict[str, Any] | None = None,
@@ -70,15 +70,18 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
         self._learned.add_loss(looked.loss)
         apart = max(1, self.config.training.steps_per_epoch // _BATCHES_SCORED)
         if batch_idx % apart == 0:
+            # Positions that are no numbers cannot be scored.
+            self._raise_if_bad()
             self._learned.add(self, scenes, looked)
         self.log("train_loss_step", looked.loss, on_step=True, on_epoch=False, batch_size=1)
         return looked.loss
 
     def validation_step(self, number: int, batch_idx: int) -> None:
         """Score one validation batch at the model's own threshold."""
-        scenes = self.validation[int(number)].to(self.device)
+        part = self.validation[int(number)]
+        scenes = part.scenes.to(self.device)
         looked = look(self, scenes)
-        self._validated.add_loss(looked.loss)
+        self._validated.add_loss(looked.loss, part.weight)
         self._validated.add(self, scenes, looked)
 
     def on_train_epoch_start(self) -> None:
@@ -184,11 +187,21 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
         now = torch.where(torch.isfinite(loss), -1, step)
         earlier = self._first_bad
         self._first_bad = now if earlier is None else torch.where(earlier >= 0, earlier, now)
-        if loss.device.type == "cpu" or batch_idx % _STEPS_UNWATCHED == _STEPS_UNWATCHED - 1:
+        alone = self._trainer is None or self._trainer.world_size == 1
+        if (
+            alone and loss.device.type == "cpu"
+        ) or batch_idx % _STEPS_UNWATCHED == _STEPS_UNWATCHED - 1:
             self._raise_if_bad()
 
     def _raise_if_bad(self) -> None:
-        step = -1 if self._first_bad is None else int(self._first_bad)
+        if self._first_bad is None:
+            return
+        trainer = self._trainer
+        if trainer is not None and trainer.world_size > 1:
+            # All stop, or those that go on would wait for the one that stopped.
+            step = int(self.all_gather(self._first_bad).max())  # type: ignore[union-attr]
+        else:
+            step = int(self._first_bad)
         if step < 0:
             return
         raise TrainingError(
@@ -209,6 +222,7 @@ def _continue_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any])
             isinstance(entry.get(name), Tensor) and entry[name].shape == parameter.shape
             for name in ("exp_avg", "exp_avg_sq")
         )
+        fits = fits and "step" in entry
         if not fits:
             return
     groups = optimizer.state_dict()["param_groups"]

@@ -109,10 +109,10 @@ def kept_videos(
             continue
         try:
             kept.append(_read(path))
-        except Exception as error:
+        except Exception:
             # A damaged archive ends in any exception: BadZipFile, zlib.error, KeyError, ...
             notes.append(
-                f"{path}: cannot be read ({type(error).__name__}) and is not rehearsed; remove it"
+                f"{path}: is damaged, or holds no kept frames; it is not rehearsed: remove it"
             )
     return kept, notes
 

@@ -1,5 +1,6 @@
 """What a training leaves behind, and how it is told."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,8 @@ class TrainingResult:
     scores : dict
         Scores of the new model on the validation data, by name.
     old_scores : dict or None
-        Scores on the same data of the model that the run started from; None where it started
-        from random weights.
+        Scores on the same data of the workspace's current model, else of the model that the run
+        began with; None where there was none.
     comparison : DataFrame
         ``model, frames, f1, precision, recall, rmse_px``: old model and new one on the held-out
         frames of earlier videos, of new ones, and on simulated scenes.
@@ -36,9 +37,11 @@ class TrainingResult:
     left_out : tuple of str
         Videos that were not learned from, each with the reason.
     notes : tuple of str
-        What else the user must be told.
+        What the user was told while it ran.
+    warnings : tuple of str
+        What in the scores must be looked at.
     trained : bool
-        False where there was nothing new to learn.
+        False where there was nothing new to learn; ``warnings`` says why.
     """
 
     model_dir: Path
@@ -50,6 +53,7 @@ class TrainingResult:
     rehearsed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     trained: bool = True
 
     @classmethod
@@ -61,25 +65,45 @@ class TrainingResult:
             old_scores=None,
             left_out=tuple(data.left_out),
             notes=tuple(data.notes),
+            warnings=(
+                f"Nothing new to learn: {model_dir.name} knows every labelled video. Add videos or "
+                "labels, or learn all of them again with --full.",
+            ),
+            trained=False,
+        )
+
+    @classmethod
+    def tried_before(cls, model_dir: Path, data: TrainingData) -> "TrainingResult":
+        """Return what a run leaves that would be the same as one that was not good enough."""
+        return cls(
+            model_dir,
+            scores={},
+            old_scores=None,
+            is_current=False,
+            left_out=tuple(data.left_out),
+            notes=tuple(data.notes),
+            warnings=(
+                f"This was tried: with the same settings and videos {model_dir.name} was made, "
+                "which is worse on earlier videos. Raise training.rehearsal_share or "
+                "training.epochs, or learn all videos again with --full.",
+            ),
             trained=False,
         )
 
     def __str__(self) -> str:
-        """Tell what was learned, how good it is, and which model is the current one."""
-        lines = [f"left out: {line}" for line in self.left_out]
-        lines += [f"note: {line}" for line in self.notes]
+        """Tell what was learned, how good it is, and which model is the current one.
+
+        What was left out and noted is told when a run begins.
+        """
         if not self.trained:
-            lines.append(
-                f"Nothing new to learn: {self.model_dir.name} knows every labelled video. Add "
-                "videos or labels, or learn all of them again with --full."
-            )
-            return "\n".join(lines)
-        lines.append(f"Learned from {_listed(self.learned) or 'simulated scenes alone'}.")
+            return self.warnings[0]
+        lines = [f"Learned from {listed(self.learned) or 'simulated scenes alone'}."]
         if self.rehearsed:
-            lines.append(f"Rehearsed {_listed(self.rehearsed)}.")
+            lines.append(f"Rehearsed {listed(self.rehearsed)}.")
         gate = self.scores["gate_px"]
         lines.append(f"Held-out frames, which no model has learned from (gate {gate:g} px):")
         lines += table_lines(self.comparison)
+        lines += [f"warning: {line}" for line in self.warnings]
         lines.append(f"Model: {self.model_dir}")
         if self.is_current:
             lines.append("It is now the current model of this workspace.")
@@ -128,12 +152,16 @@ def table_lines(comparison: pd.DataFrame) -> list[str]:
     ]
     lines += [
         f"  {row.frames:<17} {row.model:<{width}}  {row.f1:6.3f} {row.precision:10.3f} "
-        f"{row.recall:7.3f} {row.rmse_px:12.3f} px"
-        for row in comparison.itertuples()
+        f"{row.recall:7.3f} {_error(float(rmse_px))}"
+        for row, rmse_px in zip(comparison.itertuples(), comparison["rmse_px"], strict=True)
     ]
     return lines
 
 
-def _listed(names: tuple[str, ...], most: int = 6) -> str:
+def _error(rmse_px: float) -> str:
+    return f"{rmse_px:12.3f} px" if math.isfinite(rmse_px) else f"{'-':>15}"
+
+
+def listed(names: tuple[str, ...], most: int = 6) -> str:
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

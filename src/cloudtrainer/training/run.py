@@ -1,15 +1,18 @@
 """A training in a workspace, from its videos to an exported model and the ledger."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.versions import lineage
+from cloudtrainer.errors import LabelError
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.checkpoints import SavedRun, saved_run, set_aside, unfinished_run
 from cloudtrainer.training.collect import TrainingData, collect
-from cloudtrainer.training.finish import exported, finish
+from cloudtrainer.training.finish import exported, finish, note_learned, rejected
 from cloudtrainer.training.fit import Fitting
 from cloudtrainer.training.labelled import LabelledFrames, LabelledVideo
 from cloudtrainer.training.ledger import Ledger
@@ -18,17 +21,18 @@ from cloudtrainer.training.processes import (
     one_training_at_a_time,
     shared_by_first_process,
 )
-from cloudtrainer.training.result import TrainingResult
+from cloudtrainer.training.result import TrainingResult, listed
 from cloudtrainer.training.start import Start, choose_start
 from cloudtrainer.training.validation import (
     Validation,
     calibrate,
-    scenes_of_an_epoch,
+    parts_of_an_epoch,
     validation_sets,
 )
 from cloudtrainer.workspace import Workspace
 
 Say = Callable[[str], None]
+_WORDS = {"config": "settings", "start": "model to begin with", "data": "videos or labels"}
 
 
 def train(
@@ -83,9 +87,11 @@ def train(
         began, config = choose_start(place, config or Config(), _path(start))
         ledger = Ledger.open(place.ledger, place.model_folders())
         data = _data(place, ledger, config, began)
-        for note in (*began.notes, *data.notes):
-            say(note)
+        for line in (*began.notes, *data.notes, *(f"left out: {one}" for one in data.left_out)):
+            say(line)
         if start is None and began.version is not None and _nothing_new(data):
+            if is_first_process():
+                note_learned(ledger, data, began.version)
             return TrainingResult.nothing_new(place.models / began.version, data)
         return _learn(place, ledger, config, began, data, resume, progress_bar, say)
 
@@ -133,7 +139,7 @@ def fit(
     fitting = Fitting(
         config,
         BatchMaker(config, new),
-        scenes_of_an_epoch(sets),
+        parts_of_an_epoch(sets),
         start,
         logs=logs,
         purpose=purpose,
@@ -154,6 +160,13 @@ def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> Tra
         whole_maximum=start.normalisation == "video_maximum",
         write=is_first_process(),
     )
+    files = place.label_files()
+    if files and not data.new and not data.earlier:
+        raise LabelError(
+            f"{place.annotations}: none of its files (the first is {files[0].name}) has the name "
+            f"of a video in {place.videos}; name them <video name without its "
+            "extension>_particles.csv, or remove them to learn from simulated scenes alone"
+        )
     return data if learned_by else data.without_history()
 
 
@@ -179,8 +192,16 @@ def _learn(
         "config": config.to_dict(),
         "start": _identity(start),
         "data": data.identity(),
+        "videos": [{"name": name, **one.to_dict()} for name, one in data.records.items()],
     }
+    mark = hashlib.sha256(json.dumps(purpose, sort_keys=True).encode()).hexdigest()
     unfinished = _unfinished(place, purpose, say) if resume else None
+    before = rejected(place, mark) if unfinished is None and data.earlier else None
+    if before is not None:
+        return TrainingResult.tried_before(before, data)
+    for words, videos in (("To learn", data.new), ("To rehearse", data.earlier)):
+        if videos:
+            say(f"{words}: {listed(tuple(video.name for video in videos))}.")
     if unfinished is None:
         if is_first_process():
             set_aside(place.lightning_logs, saved_run(place.lightning_logs))
@@ -188,7 +209,7 @@ def _learn(
     fitting = Fitting(
         config,
         batches,
-        scenes_of_an_epoch(sets),
+        parts_of_an_epoch(sets),
         start,
         logs=place.lightning_logs,
         purpose=purpose,
@@ -198,7 +219,7 @@ def _learn(
     )
     detector, history = fitting.train()
     return shared_by_first_process(
-        lambda: finish(place, ledger, start, data, fitting.run, detector, history)
+        lambda: finish(place, ledger, start, data, fitting.run, mark, detector, history)
     )
 
 
@@ -212,11 +233,10 @@ def _unfinished(place: Workspace, purpose: dict[str, object], say: Say) -> Saved
         # Killed behind its export: there is nothing left to continue.
         return None
     if run.purpose != purpose:
-        changed = [name for name in purpose if run.purpose.get(name) != purpose[name]]
-        words = {"config": "settings", "start": "model to begin with", "data": "videos or labels"}
+        changed = [name for name in _WORDS if run.purpose.get(name) != purpose[name]]
         say(
             f"The interrupted {run.name} ({done} epochs) is not continued: its "
-            f"{' and '.join(words[name] for name in changed)} were others. Its states are kept."
+            f"{' and '.join(_WORDS[name] for name in changed)} were others. Its states are kept."
         )
         return None
     say(f"Continuing the interrupted {run.name} after epoch {done}.")

@@ -8,6 +8,7 @@ from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.detector.module import Normalisation
+from cloudtrainer.detector.versions import current_version, names_no_model
 from cloudtrainer.workspace import Workspace
 
 
@@ -74,16 +75,26 @@ def choose_start(place: Workspace, config: Config, given: Path | None) -> tuple[
     if given is not None:
         own = place.models / given.name
         path = own if not given.exists() and own.is_dir() else given
+        if (path / "models").is_dir():
+            path = current_version(path / "models") or path
         return _given(place, config, path)
     notes: tuple[str, ...] = ()
     current = place.current_model()
+    if current is not None and names_no_model(place.models):
+        notes = (
+            f"{place.models / 'current.json'}: names none of the models; {current.name}, the "
+            f"newest, is taken. To choose: cloudtrainer models {place.root} --set-current VERSION",
+        )
     if config.training.incremental and current is not None:
         detector = load_model(current)
         if same_network(detector.config, config):
             stored = read_model(current)
             source = f"the current model {current.name}"
-            return Start(source, detector, current.name, history=stored.history), config
+            return Start(
+                source, detector, current.name, history=stored.history, notes=notes
+            ), config
         notes = (
+            *notes,
             f"The current model {current.name} has another network "
             f"({network_name(detector.config)}) and is not continued; to continue it, give: "
             f"--from {current}",
@@ -96,11 +107,12 @@ def _given(place: Workspace, config: Config, path: Path) -> tuple[Start, Config]
     stored = read_model(path)
     config = config.model_copy(deep=True)
     config.model = detector.config.model.model_copy(update={"name": config.model.name})
-    inside = path.resolve().parent == place.models.resolve()
+    folder = path if path.is_dir() else path.parent
+    inside = folder.resolve().parent == place.models.resolve()
     start = Start(
         str(path),
         detector,
-        path.name if inside else None,
+        folder.name if inside else None,
         optimizer=stored.optimizer,
         history=stored.history,
     )

@@ -14,6 +14,7 @@ from cloudtrainer.simulation.scenes import Scenes, draw_scenes
 from cloudtrainer.training.labelled import LabelledVideo, held_out_frames
 from cloudtrainer.training.metrics import truth_table
 
+SIMULATED = "simulated scenes"
 Kind = Literal["new", "earlier", "simulated"]
 
 _LEAST_PROBABILITY = 0.05
@@ -82,7 +83,7 @@ def validation_sets(
         draw_scenes(config.scenes, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX, generator)
         for _ in range(_SIMULATED_BATCHES)
     ]
-    return [*sets, ValidationSet("simulated scenes", "simulated", scenes)]
+    return [*sets, ValidationSet(SIMULATED, "simulated", scenes)]
 
 
 def _most_frames(video: LabelledVideo, videos: int) -> int:
@@ -91,16 +92,33 @@ def _most_frames(video: LabelledVideo, videos: int) -> int:
     return max(_LEAST_FRAMES, most)
 
 
-def scenes_of_an_epoch(sets: list[ValidationSet], most: int = 64) -> list[Scenes]:
-    """Return parts of the validation data for each epoch, of every set as many as of the others.
+@dataclass(frozen=True)
+class EpochPart:
+    """A part of the validation data that is scored after each epoch.
+
+    Attributes
+    ----------
+    scenes : Scenes
+        The images and the truth.
+    weight : float
+        Its share of the validation loss: every set counts as much as any other.
+    """
+
+    scenes: Scenes
+    weight: float
+
+
+def parts_of_an_epoch(sets: list[ValidationSet], most: int = 64) -> list[EpochPart]:
+    """Return parts of the validation data for each epoch, at most as many of a set as of others.
 
     All of it would take longer than the epoch where a lab has many videos.
     """
     each = max(1, most // len(sets))
     chosen = []
     for one in sets:
-        places = np.linspace(0, len(one.scenes) - 1, min(each, len(one.scenes)))
-        chosen += [one.scenes[int(place)] for place in np.unique(places.astype(int))]
+        places = np.linspace(0, len(one.scenes) - 1, min(each, len(one.scenes))).astype(int)
+        weight = 1 / (len(sets) * len(np.unique(places)))
+        chosen += [EpochPart(one.scenes[place], weight) for place in np.unique(places)]
     return chosen
 
 
@@ -128,6 +146,9 @@ class Found:
 def find_in(detector: ParticleDetector, scenes: list[Scenes]) -> Found:
     """Run a detector on validation data; every detection above a low probability is kept."""
     detector.eval()
+    lay_on = detector.device
+    if torch.cuda.is_available():
+        detector.to("cuda")
     found, truth, first = [], [], 0
     for batch in scenes:
         here = batch.to(detector.device)
@@ -139,6 +160,7 @@ def find_in(detector: ParticleDetector, scenes: list[Scenes]) -> Found:
         found.append(seen_here.assign(frame=seen_here["frame"] + first))
         truth.append(known.assign(frame=known["frame"] + first))
         first += len(batch.images)
+    detector.to(lay_on)
     return _joined([Found(*pair) for pair in zip(found, truth, strict=True)])
 
 
@@ -149,7 +171,7 @@ class Validation:
     Attributes
     ----------
     score : DetectionScore
-        Scores on all of it.
+        Scores on the frames of labelled videos; where there are none, on simulated scenes.
     by_set : dict of str to DetectionScore
         Scores of each video, and of the simulated scenes.
     by_kind : dict of str to DetectionScore
@@ -184,16 +206,19 @@ def score_model(
 def calibrate(detector: ParticleDetector, sets: list[ValidationSet], gate_px: float) -> Validation:
     """Choose the threshold and the scale of the errors on validation data, set them, and score.
 
-    The threshold is the highest whose F1 is within 0.01 of the best. The scale makes the errors of
-    matched detections, divided by their stated errors, have a robust standard deviation (1.4826
-    times the median absolute value) of 1.
+    The threshold is the highest whose F1, averaged over the sets, is within 0.01 of the best. The
+    scale makes the errors of matched detections, divided by their stated errors, have a robust
+    standard deviation (1.4826 times the median absolute value) of 1.
     """
     parts = [find_in(detector, one.scenes) for one in sets]
     whole = _joined(parts)
     probability = whole.found["probability"]
     levels = np.quantile(probability, np.linspace(0, 1, 41)) if len(probability) else []
     thresholds = [float(level) for level in np.unique(levels) if 0.1 < level < 0.95] or [0.5]
-    scores = [whole.score(level, gate_px).f1 for level in thresholds]
+    # Every video counts as much as any other, however many particles it holds.
+    scores = [
+        float(np.mean([part.score(level, gate_px).f1 for part in parts])) for level in thresholds
+    ]
     best = max(scores) - _F1_WORTH_PRECISION
     threshold = max(level for level, f1 in zip(thresholds, scores, strict=True) if f1 >= best)
     detector.threshold = round(threshold, 3)
@@ -209,8 +234,9 @@ def _scored(
     for one, part in zip(sets, parts, strict=True):
         kinds[one.kind].append(part)
     limit = detector.threshold
+    labelled = [part for one, part in zip(sets, parts, strict=True) if one.kind != "simulated"]
     return Validation(
-        score=_joined(parts).score(limit, gate_px),
+        score=_joined(labelled or parts).score(limit, gate_px),
         by_set={
             one.name: part.score(limit, gate_px) for one, part in zip(sets, parts, strict=True)
         },
