@@ -313,3 +313,39 @@ def test_a_name_that_lacks_a_letter_is_recognised(name):
         wrong = name[:place] + name[place + 1 :]
         with pytest.raises(ConfigError, match=rf"the nearest is {name};"):
             Config().with_values([f"{wrong}=1"])
+
+
+# The form of version 3.0: default, and the ends of what it offered.
+VERSION_3_FORM = {
+    "model.name": ("particle_detector_v3", []),
+    "model.architecture": ("unet", []),
+    "model.unet_channels": ([16, 32, 64], []),
+    "training.epochs": (30, [10, 100]),
+    "training.batch_size": (8, [2, 4, 16]),
+    "training.learning_rate": (1e-4, [1e-6, 1e-2]),
+    "training.validation_split": (0.2, [0.1, 0.4]),
+    "training.incremental": (True, [False]),
+    "training.mixed_precision": (True, [False]),
+    "training.early_stopping": (True, [False]),
+    "training.patience": (10, []),
+    "training.gradient_clip": (1.0, [0.1, 5.0]),
+    "training.plateau_factor": (0.5, []),
+    "training.plateau_patience": (5, []),
+    "augmentation.enabled": (True, [False]),
+    "augmentation.flip_lr": (True, [False]),
+    "augmentation.flip_ud": (True, [False]),
+    "augmentation.rotate": (True, [False]),
+    "augmentation.brightness": (True, [False]),
+    "data.particle_radius": (3, [1, 10]),
+}
+
+
+@pytest.mark.parametrize("name", VERSION_3_FORM)
+def test_the_form_of_version_3_has_its_defaults_and_takes_its_ranges(name):
+    section, _, key = name.partition(".")
+    default, others = VERSION_3_FORM[name]
+    assert Config.version_3().to_dict()[section][key] == default
+    for base in (Config(), Config.version_3()):
+        for value in others:
+            changed = base.with_values([f"{name}={json.dumps(value)}"])
+            assert changed.to_dict()[section][key] == value

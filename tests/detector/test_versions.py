@@ -183,3 +183,22 @@ def test_listing_versions_needs_no_pytorch():
         "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_note_that_names_no_model_is_told(tmp_path):
+    from cloudtrainer.detector.versions import damaged_versions, names_no_model
+
+    models = tmp_path / "models"
+    for name in ("v_20260101_000000", "v_20260102_000000"):
+        (models / name).mkdir(parents=True)
+        (models / name / "weights.pth").write_bytes(b"weights")
+    (models / "v_20260103_000000").mkdir()
+    assert not names_no_model(models)
+    assert damaged_versions(models) == [models / "v_20260103_000000"]
+    for text in ("", "junk", "[]", '{"version": "../../etc"}', '{"version": "v_20260103_000000"}'):
+        (models / "current.json").write_text(text, encoding="utf-8")
+        assert names_no_model(models)
+        assert current_version(models) == models / "v_20260102_000000"
+    set_current(models, "v_20260101_000000")
+    assert not names_no_model(models)
+    assert damaged_versions(tmp_path / "nowhere") == []

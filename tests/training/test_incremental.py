@@ -269,6 +269,9 @@ def test_a_model_that_is_given_is_continued(workspace, tiny, batches):
     checkpoint = next(workspace.lightning_logs.glob("*/checkpoints/*.ckpt"))
     train(workspace, still, start=checkpoint)
     assert names(batches[-1].new) == ["beads.ome.tif"]
+    # A file inside an export is that export.
+    told = train(workspace, still, start=first.model_dir / "weights.pth")
+    assert told.rehearsed == ("beads.ome.tif",)
     with pytest.raises(ModelError, match="nowhere"):
         train(workspace, still, start="nowhere.ckpt")
 
@@ -303,6 +306,9 @@ def test_a_checkpoint_is_exported_as_a_model_folder(workspace, tiny, tmp_path):
     assert inside.parent == workspace.models
     metadata = json.loads((inside / "metadata.json").read_text(encoding="utf-8"))
     assert set(metadata["scores_by_video"]) == {"beads.ome.tif", "simulated scenes"}
+    # What it learned is what its run learned, not what lies in the workspace now.
+    assert [video["name"] for video in metadata["videos"]] == ["beads.ome.tif"]
+    assert metadata["data_info"]["num_videos"] == 1
     with pytest.raises(ModelError, match="exists already"):
         export_checkpoint(checkpoint, out=folder)
     with pytest.raises(ModelError, match="say where to"):

@@ -386,6 +386,43 @@ def test_a_damaged_newest_model_is_named(workspace, tiny):
         train(workspace, tiny())
 
 
+def test_a_folder_in_the_place_of_the_newest_state_is_named_before_the_run(workspace, tiny, steps):
+    (workspace.lightning_logs / "last.ckpt").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match="is a folder"):
+        train(workspace, tiny())
+    assert steps == []
+
+
+def test_labels_of_which_none_fits_a_video_stop_the_run(workspace, tiny, steps):
+    [labels] = workspace.annotations.iterdir()
+    labels.rename(labels.with_name("misspelt_particles.csv"))
+    with pytest.raises(LabelError, match="misspelt_particles"):
+        train(workspace, tiny())
+    assert steps == []
+
+
+def test_a_video_on_which_nothing_is_found_is_warned_of(workspace, tiny):
+    result = train(workspace, tiny(epochs=1))
+    [warning] = result.warnings
+    assert warning.startswith("beads.ome.tif: F1 is only 0.0")
+    assert f"warning: {warning}" in str(result)
+    assert "nan" not in str(result)
+
+
+def test_a_ledger_that_lost_its_entries_is_made_whole_again(workspace, tiny):
+    train(workspace, tiny())
+    for lost in ("{}", '{"trained_files": 5}', "junk"):
+        workspace.ledger.write_text(lost, encoding="utf-8")
+        said = []
+        assert not train(workspace, tiny(), say=said.append).trained
+        assert any("known from the models' own lists" in line for line in said)
+        assert "beads.ome.tif" in json.loads(workspace.ledger.read_text(encoding="utf-8"))
+        said.clear()
+        train(workspace, tiny(), say=said.append)
+        assert not any("own lists" in line for line in said)
+    assert len(list(workspace.cache.glob("training_tracker.json.damaged*"))) == 2
+
+
 def test_a_second_training_in_one_workspace_is_refused(workspace, tiny):
     from filelock import FileLock
 

@@ -56,7 +56,7 @@ def train(
         bool,
         typer.Option(
             "--full",
-            help="Learn all videos again, from the start, in place of the new ones alone.",
+            help="Learn all videos again, from the bundled model on, not the new ones alone.",
         ),
     ] = False,
     simulate_unlabelled: Annotated[

@@ -10,7 +10,7 @@ from typing import Any
 from cloudtrainer.config import Config
 
 _SHOWN_OF_HASH = 12
-_SAID_ELSEWHERE = ("num_videos", "videos", "simulated_share")
+_SAID_ELSEWHERE = ("num_videos", "videos", "simulated_share", "run", "purpose")
 _HOLDS = {
     "weights.pth": "the weights, for PyTorch",
     "weights.safetensors": "the same weights, for whatever reads safetensors",
@@ -96,7 +96,7 @@ def _origin(metadata: dict[str, Any]) -> str:
     if isinstance(names, list) and not videos:
         lines.append(f"- videos: {', '.join(_text(name) for name in names) or 'none'}")
     lines += [
-        f"- {_text(name)}: {_text(value)}"
+        f"- {_text(name.replace('_', ' '))}: {_text(value)}"
         for name, value in about.items()
         if name not in _SAID_ELSEWHERE
     ]

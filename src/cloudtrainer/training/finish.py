@@ -27,8 +27,8 @@ from cloudtrainer.training.validation import (
 from cloudtrainer.workspace import Workspace
 
 History = dict[str, list[float]]
-# Scores of the best epoch that an export carries beside those of its detections.
 _DOUBTFUL_F1 = 0.5
+# Scores of the best epoch that an export carries beside those of its detections.
 _OF_AN_EPOCH = ("val_loss", "val_mask_f1", "val_dice", "val_iou")
 
 
