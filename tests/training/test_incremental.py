@@ -266,12 +266,12 @@ def test_a_model_that_is_given_is_continued(workspace, tiny, batches):
     assert close(weights(first.model_dir), weights(result.model_dir), within=1e-4)
     # One of the workspace's own knows its videos; one from elsewhere does not.
     assert names(batches[-1].earlier) == ["beads.ome.tif"]
+    # A file inside an export is that export.
+    told = train(workspace, tiny(seed=4), start=first.model_dir / "weights.pth")
+    assert told.rehearsed == ("beads.ome.tif",)
     checkpoint = next(workspace.lightning_logs.glob("*/checkpoints/*.ckpt"))
     train(workspace, still, start=checkpoint)
     assert names(batches[-1].new) == ["beads.ome.tif"]
-    # A file inside an export is that export.
-    told = train(workspace, still, start=first.model_dir / "weights.pth")
-    assert told.rehearsed == ("beads.ome.tif",)
     with pytest.raises(ModelError, match="nowhere"):
         train(workspace, still, start="nowhere.ckpt")
 

@@ -9,7 +9,7 @@ import torch
 
 from cloudtrainer.config import ExperimentSettings
 from cloudtrainer.detector import ParticleDetector, load_model
-from cloudtrainer.errors import LabelError, ModelError, WorkspaceError
+from cloudtrainer.errors import ConfigError, LabelError, ModelError, WorkspaceError
 from cloudtrainer.simulation import simulate_experiment, write_experiment
 from cloudtrainer.training import run, train
 from cloudtrainer.training.batches import BatchMaker
@@ -421,6 +421,12 @@ def test_a_ledger_that_lost_its_entries_is_made_whole_again(workspace, tiny):
         train(workspace, tiny(), say=said.append)
         assert not any("own lists" in line for line in said)
     assert len(list(workspace.cache.glob("training_tracker.json.damaged*"))) == 2
+
+
+@pytest.mark.parametrize("strategy", ["nonsense", "", "ddp_notebook_x"])
+def test_a_strategy_that_is_none_is_named(workspace, tiny, strategy):
+    with pytest.raises(ConfigError, match=r"training\.strategy"):
+        train(workspace, tiny(strategy=strategy))
 
 
 def test_a_second_training_in_one_workspace_is_refused(workspace, tiny):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.model_files import read_model
-from cloudtrainer.errors import TrainingError, WorkspaceError
+from cloudtrainer.errors import ConfigError, TrainingError, WorkspaceError
 from cloudtrainer.training.batches import BatchMaker, Steps
 from cloudtrainer.training.callbacks import (
     EpochBar,
@@ -100,6 +101,8 @@ class Fitting:
 
         Raises
         ------
+        ConfigError
+            Devices and strategy do not work together, or not on this machine.
         TrainingError
             The loss is not a number any more, or not even one crop fits into memory.
         WorkspaceError
@@ -155,7 +158,13 @@ class Fitting:
         if self.start.detector is not None:
             module.model.load_state_dict(self.start.detector.model.state_dict())
         with quiet_lightning():
-            trainer = self._trainer(batch_size)
+            try:
+                trainer = self._trainer(batch_size)
+            except (ValueError, MisconfigurationException) as error:
+                raise ConfigError(
+                    "training.devices, training.num_nodes or training.strategy do not work here: "
+                    f"{str(error).splitlines()[0]}"
+                ) from None
             try:
                 trainer.fit(
                     module,

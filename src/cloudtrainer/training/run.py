@@ -163,9 +163,10 @@ def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> Tra
     files = place.label_files()
     if files and not data.new and not data.earlier:
         raise LabelError(
-            f"{place.annotations}: none of its files (the first is {files[0].name}) has the name "
-            f"of a video in {place.videos}; name them <video name without its "
-            "extension>_particles.csv, or remove them to learn from simulated scenes alone"
+            f"{place.annotations}: none of its files (the first is {files[0].name}) belongs to a "
+            f"video that can be used; name them <video name without its extension>_particles.csv, "
+            "or remove them to learn from simulated scenes alone. Left out: "
+            f"{'; '.join(data.left_out) or f'nothing, {place.videos} holds no video'}"
         )
     return data if learned_by else data.without_history()
 
