@@ -274,8 +274,10 @@ def test_an_interrupt_from_the_keyboard_can_be_resumed(workspace, tiny, steps, m
     config = tiny(incremental=False)
     cut_after(0, monkeypatch, KeyboardInterrupt)
     try:
+        said = []
         with pytest.raises(KeyboardInterrupt):
-            train(workspace, config)
+            train(workspace, config, say=said.append)
+        assert said[-1].startswith("Stopped.")
     finally:
         signal.signal(signal.SIGINT, before)
     steps.clear()

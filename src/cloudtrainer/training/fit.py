@@ -173,7 +173,8 @@ class Fitting:
                     ckpt_path=self.unfinished.last if self.unfinished else None,
                     weights_only=True,
                 )
-            except SystemExit:
+            except (SystemExit, KeyboardInterrupt):
+                self.say("Stopped. Give the same command again to go on from the last epoch.")
                 # Lightning ends the interpreter on Ctrl-C; a notebook decides for itself.
                 raise KeyboardInterrupt from None
             except OSError as error:
