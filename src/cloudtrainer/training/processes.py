@@ -61,6 +61,9 @@ def shared_by_first_process(work: Callable[[], _Result]) -> _Result:
         except Exception as error:
             box[0] = error
     torch.distributed.broadcast_object_list(box, src=0)
+    # Left to the end of the interpreter, threads of the group may still run then, and abort it.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
     if isinstance(box[0], Exception):
         raise box[0]
     return box[0]  # type: ignore[return-value]
