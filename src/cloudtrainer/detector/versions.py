@@ -82,11 +82,16 @@ def lineage(models: Path, version: str) -> list[str]:
     _require(models, version)
     line = [version]
     while _is_export(models / line[-1], line[-1]):
-        parent = _read(models / line[-1] / "metadata.json").get("parent")
+        parent = read_metadata(models / line[-1]).get("parent")
         if not isinstance(parent, str) or not parent or parent in line:
             break
         line.append(parent)
     return line
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Return what an export says of itself; one whose note is missing or damaged says nothing."""
+    return _read(folder / "metadata.json")
 
 
 def _require(models: Path, version: str) -> None:

@@ -3,12 +3,11 @@
 Each step can be done again: a run that is killed here does them anew, and exports no second model.
 """
 
-import json
 from datetime import datetime
 from pathlib import Path
 
 from cloudtrainer.detector import ParticleDetector, export_model, load_model
-from cloudtrainer.detector.versions import lineage
+from cloudtrainer.detector.versions import lineage, read_metadata
 from cloudtrainer.errors import ModelError, WorkspaceError
 from cloudtrainer.training.checkpoints import mark_finished
 from cloudtrainer.training.collect import TrainingData
@@ -65,8 +64,7 @@ def finish(
             place, start, data, run, purpose, detector, _joined(start.history, history), scores, new
         )
         for video in data.new:
-            if video.name in data.records:
-                keep(place.rehearsal, video, data.records[video.name])
+            keep(place.rehearsal, video, data.records[video.name])
         note_learned(ledger, data, folder.name)
         is_current = _worth_it(old, new, training.max_f1_loss)
         if is_current:
@@ -202,11 +200,7 @@ def rejected(place: Workspace, purpose: str) -> Path | None:
 
 def _export_with(place: Workspace, name: str, value: str) -> Path | None:
     for folder in reversed(place.model_folders()):
-        try:
-            metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        origin = metadata.get("data_info") if isinstance(metadata, dict) else None
+        origin = read_metadata(folder).get("data_info")
         if isinstance(origin, dict) and origin.get(name) == value:
             return folder
     return None

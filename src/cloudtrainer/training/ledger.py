@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtrainer.atomic import write_json
+from cloudtrainer.detector.versions import read_metadata
 from cloudtrainer.errors import WorkspaceError
 from cloudtrainer.training.hashes import is_hash, is_sha256
 
@@ -254,11 +255,7 @@ def _records(entries: dict[str, Any]) -> list[VideoRecord]:
 
 def _videos_of(folder: Path) -> dict[str, Any]:
     """Return the entries of a model's own list of videos, by name."""
-    try:
-        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    videos = metadata.get("videos") if isinstance(metadata, dict) else None
+    videos = read_metadata(folder).get("videos")
     return {
         one["name"]: {**one, "model_version": one.get("model_version") or folder.name}
         for one in (videos if isinstance(videos, list) else [])

@@ -1,6 +1,5 @@
 """The models of a workspace: listed, compared on the same frames, and made of checkpoints."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import pandas as pd
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export_model, load_model
 from cloudtrainer.detector.model_files import read_model
-from cloudtrainer.detector.versions import damaged_versions
-from cloudtrainer.errors import ModelError
+from cloudtrainer.detector.versions import damaged_versions, read_metadata
+from cloudtrainer.errors import ConfigError, ModelError
 from cloudtrainer.training.checkpoints import videos_of
 from cloudtrainer.training.collect import collect
 from cloudtrainer.training.ledger import Ledger
@@ -39,8 +38,12 @@ def list_models(workspace: str | Path) -> pd.DataFrame:
     current = place.current_model()
     rows: list[dict[str, Any]] = []
     for folder in place.model_folders():
-        metadata = _metadata(folder)
-        if not metadata:
+        metadata = read_metadata(folder)
+        try:
+            config = Config.from_dict({"model": _model_settings(metadata)})
+        except ConfigError:
+            config = None
+        if not metadata or config is None:
             rows.append(
                 {
                     "version": folder.name,
@@ -50,7 +53,6 @@ def list_models(workspace: str | Path) -> pd.DataFrame:
             )
             continue
         scores = _section(metadata, "performance")
-        config = Config.from_dict({"model": _model_settings(metadata)})
         rows.append(
             {
                 "version": folder.name,
@@ -153,7 +155,14 @@ def export_checkpoint(
     videos = []
     if place is not None:
         ledger = Ledger.open(place.ledger, place.model_folders())
-        data = collect(place, ledger, detector.config.training, set(), write=False)
+        data = collect(
+            place,
+            ledger,
+            detector.config.training,
+            set(),
+            whole_maximum=as_filmed,
+            write=False,
+        )
         videos = data.without_history().new
     sets = validation_sets(detector.config, videos, [], as_filmed=as_filmed)
     gate_px = detector.config.training.gate_px
@@ -175,14 +184,6 @@ def export_checkpoint(
         scores_by_video={name: named(one) for name, one in validation.by_set.items()},
     )
     return folder
-
-
-def _metadata(folder: Path) -> dict[str, Any]:
-    try:
-        values = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _model_settings(metadata: dict[str, Any]) -> dict[str, Any]:

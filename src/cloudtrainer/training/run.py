@@ -195,7 +195,8 @@ def _learn(
         "data": data.identity(),
         "videos": [{"name": name, **one.to_dict()} for name, one in data.records.items()],
     }
-    mark = hashlib.sha256(json.dumps(purpose, sort_keys=True).encode()).hexdigest()
+    same = {name: purpose[name] for name in _WORDS}
+    mark = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
     unfinished = _unfinished(place, purpose, say) if resume else None
     before = rejected(place, mark) if unfinished is None and data.earlier else None
     if before is not None:
@@ -230,11 +231,11 @@ def _unfinished(place: Workspace, purpose: dict[str, object], say: Say) -> Saved
     if run is None:
         return None
     done = len(run.history.get("val_loss", []))
-    if run.purpose != purpose and exported(place, run.name) is not None:
+    changed = [name for name in _WORDS if run.purpose.get(name) != purpose[name]]
+    if changed and exported(place, run.name) is not None:
         # Killed behind its export: there is nothing left to continue.
         return None
-    if run.purpose != purpose:
-        changed = [name for name in _WORDS if run.purpose.get(name) != purpose[name]]
+    if changed:
         say(
             f"The interrupted {run.name} ({done} epochs) is not continued: its "
             f"{' and '.join(_WORDS[name] for name in changed)} were others. Its states are kept."
