@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
@@ -288,6 +289,17 @@ def test_models_are_listed_and_compared(workspace, tiny):
     assert listed["f1"].tolist() == [first.scores["val_f1"], second.scores["val_f1"]]
     (workspace.models / "v_20200101_000000").mkdir()
     (workspace.models / "v_20200101_000000" / "weights.pth").write_bytes(b"half")
+    odd = workspace.models / "v_20200102_000000"
+    odd.mkdir()
+    (odd / "weights.pth").write_bytes(b"half")
+    for text in ("junk", "[]", '{"architecture": {"type": "of another age"}}'):
+        (odd / "metadata.json").write_text(text, encoding="utf-8")
+        row = list_models(workspace.root).set_index("version").loc[odd.name]
+        assert row["created"] == "metadata.json is missing or damaged"
+        assert pd.isna(row["network"])
+    (odd / "weights.pth").unlink()
+    row = list_models(workspace.root).set_index("version").loc[odd.name]
+    assert row["created"] == "holds no weights"
     compared = compare_models(workspace.root)
     assert set(compared["model"]) == {"bundled", *(f.name for f in workspace.model_folders())}
     broken = compared[compared["model"] == "v_20200101_000000"]

@@ -324,6 +324,19 @@ def test_a_run_starts_anew_when_asked_or_when_something_has_changed(
     assert len(said) == (0 if change == "resume" else 1)
 
 
+def test_a_run_is_continued_where_only_the_ledger_knows_more(workspace, tiny, steps, monkeypatch):
+    cut_after(0, monkeypatch)
+    with pytest.raises(PowerCutError):
+        train(workspace, tiny())
+    steps.clear()
+    # Another run has noted frames that had labels once, which this one does not learn.
+    record = saved_run(workspace.lightning_logs).purpose["videos"][0]
+    entry = {**record, "labelled": [[0, 7], [20, 30]], "model_version": "v_other"}
+    workspace.ledger.write_text(json.dumps({record["name"]: entry}), encoding="utf-8")
+    train(workspace, tiny())
+    assert steps == [3, 4, 5]
+
+
 def test_a_checkpoint_of_version_3_under_our_name_is_not_continued(workspace, tiny, steps):
     workspace.lightning_logs.mkdir(parents=True)
     torch.save({"state_dict": {}, "callbacks": {}}, workspace.lightning_logs / "last.ckpt")
