@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudtrainer import cli
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -37,3 +39,22 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]
         pytest.skip("a small disk cannot be mounted: that needs the rights of root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run the command line; give exit code, output and complaints."""
+    # Help is set for a wide terminal, so that no word is cut in two.
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*argv):
+        monkeypatch.setattr("sys.argv", ["cloudtrainer", *map(str, argv)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as left:
+            code = left.code or 0
+        return code, *capsys.readouterr()
+
+    return run

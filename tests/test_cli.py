@@ -22,25 +22,6 @@ VERBS = [
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the command line; give exit code, output and complaints."""
-    # Help is set for a wide terminal, so that no word is cut in two.
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*argv):
-        monkeypatch.setattr("sys.argv", ["cloudtrainer", *map(str, argv)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as left:
-            code = left.code or 0
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def handed_on(monkeypatch):
     """Record what `analyze` is called with, in place of analysing."""
     calls = []
@@ -246,7 +227,7 @@ def trained(monkeypatch):
         )
         return "[b]trained[/b]"
 
-    monkeypatch.setitem(sys.modules, "cloudtrainer.training", SimpleNamespace(train=record))
+    monkeypatch.setattr("cloudtrainer.training.train", record)
     return calls
 
 
@@ -418,8 +399,8 @@ def test_a_section_that_is_none_is_refused(command):
     assert all(section in complaints for section in Config.model_fields)
 
 
-# The models of a workspace. STAND-INS: the tables, the change of the current model and the export
-# are made up here; to be completed with a workspace that holds models.
+# The models of a workspace: tables, choice and export are made up here, and done for real in
+# tests/training/test_command_line.py.
 
 
 LISTED = pd.DataFrame(
@@ -451,7 +432,8 @@ def stand_in(monkeypatch):
     """Put functions in the place of those of the training room."""
 
     def put(**functions):
-        monkeypatch.setitem(sys.modules, "cloudtrainer.training", SimpleNamespace(**functions))
+        for name, function in functions.items():
+            monkeypatch.setattr(f"cloudtrainer.training.{name}", function)
 
     return put
 
@@ -493,8 +475,7 @@ def test_models_compared(command, stand_in):
 def test_models_sets_the_current_one(command, monkeypatch):
     chosen = []
     place = SimpleNamespace(set_current=chosen.append)
-    room = SimpleNamespace(Workspace=SimpleNamespace(open=lambda root: place))
-    monkeypatch.setitem(sys.modules, "cloudtrainer.workspace", room)
+    monkeypatch.setattr("cloudtrainer.workspace.Workspace.open", lambda root: place)
     code, text, _ = command("models", "place", "--set-current", "v_1")
     assert code == 0
     assert chosen == ["v_1"]

@@ -1,19 +1,8 @@
-"""One validated description of a run: every setting with its unit, its range and a line of help.
+"""The sections of the settings: every setting with its unit, its range and a line of help."""
 
-The command line, ``config.json`` and the model card are made from these fields. The sections
-``model``, ``training``, ``augmentation`` and ``data`` keep the keys of versions 2.0 and 3.0, so
-that an earlier ``config.json`` loads as it is.
-"""
-
-import json
-from difflib import SequenceMatcher
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-
-from cloudtrainer.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 def _setting(default: Any, help_line: str, *, unit: str = "", **bounds: Any) -> Any:
@@ -24,11 +13,13 @@ def _listed(default: list[int], help_line: str) -> Any:
     return Field(default_factory=lambda: list(default), description=help_line, min_length=1)
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings that belong together; unknown keys and values out of range are refused."""
+
     model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
 
-class _Range(_Section):
+class _Range(Section):
     """A pair of limits between which a property of simulated scenes is drawn."""
 
     low: float
@@ -39,6 +30,8 @@ class _Range(_Section):
     def _from_pair(cls, value: Any) -> Any:
         if isinstance(value, list | tuple) and len(value) == 2:
             return {"low": value[0], "high": value[1]}
+        if not isinstance(value, dict | cls):
+            raise ValueError("give two limits, such as [1, 3]")
         return value
 
     @model_validator(mode="after")
@@ -56,7 +49,7 @@ def _range(low: float, high: float, help_line: str, unit: str) -> Any:
     )
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """Which network is taught."""
 
     name: str = _setting("particle_detector", "Name written into the exported model.", min_length=1)
@@ -72,7 +65,7 @@ class ModelSettings(_Section):
     )
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(Section):
     """How long, how fast and on what the network is taught."""
 
     epochs: int = _setting(30, "Epochs to train.", ge=1, le=1000)
@@ -141,7 +134,7 @@ class TrainingSettings(_Section):
     seed: int = _setting(0, "Seed of weights, scenes and the order of the data.", ge=0)
 
 
-class AugmentationSettings(_Section):
+class AugmentationSettings(Section):
     """How labelled crops are varied; simulated crops vary by themselves."""
 
     enabled: bool = _setting(True, "Vary the labelled crops.")
@@ -178,7 +171,7 @@ class AugmentationSettings(_Section):
     )
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """What the labels mean."""
 
     particle_radius: int = _setting(
@@ -186,7 +179,7 @@ class DataSettings(_Section):
     )
 
 
-class SceneSettings(_Section):
+class SceneSettings(Section):
     """What simulated training scenes may look like; every scene draws its own values."""
 
     spot_sigma_px: _Range = _range(1.0, 3.5, "Standard deviation of a spot.", "px")
@@ -206,7 +199,7 @@ class SceneSettings(_Section):
     speck_share: float = _setting(0.15, "Share of scenes with hot pixels.", ge=0.0, le=1.0)
 
 
-class ExperimentSettings(_Section):
+class ExperimentSettings(Section):
     """A simulated experiment: Brownian particles filmed by a camera."""
 
     frames: int = _setting(200, "Frames.", ge=1, le=100_000)
@@ -236,7 +229,7 @@ class ExperimentSettings(_Section):
         return self
 
 
-class AnalysisSettings(_Section):
+class AnalysisSettings(Section):
     """From frames to detections, tracks and estimates."""
 
     threshold: float | None = _setting(
@@ -264,151 +257,3 @@ class AnalysisSettings(_Section):
         "auto", "auto: subtract the common motion where it is significant."
     )
     seed: int = _setting(0, "Seed of the bootstrap.", ge=0)
-
-
-class Config(_Section):
-    """Every setting of a run, in sections.
-
-    Unknown keys are refused. ``Config.load`` reads this version's ``config.json`` and those of
-    versions 2.0 and 3.0; ``Config.from_dict`` takes the nested dictionary.
-    """
-
-    model: ModelSettings = Field(default_factory=ModelSettings)
-    training: TrainingSettings = Field(default_factory=TrainingSettings)
-    augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
-    data: DataSettings = Field(default_factory=DataSettings)
-    scenes: SceneSettings = Field(default_factory=SceneSettings)
-    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
-
-    @classmethod
-    def version_3(cls) -> Self:
-        """Return the settings of version 3.0's form: its network, its defaults, its recipe."""
-        return cls.from_dict(
-            {
-                "model": {"name": "particle_detector_v3", "architecture": "unet"},
-                "training": {
-                    "epochs": 30,
-                    "batch_size": 8,
-                    "learning_rate": 1e-4,
-                    "schedule": "plateau",
-                    "simulated_share": 0.0,
-                    "start": "scratch",
-                },
-                "augmentation": {
-                    "free_rotation": False,
-                    "scale": 0.0,
-                    "contrast": 0.0,
-                    "gamma": 0.0,
-                    "blur_px": 0.0,
-                    "gaussian_noise": 0.0,
-                    "poisson_noise": 0.0,
-                    "gradient": 0.0,
-                },
-            }
-        )
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Check a nested dictionary of settings.
-
-        Raises
-        ------
-        ConfigError
-            A key is unknown or a value is out of its range; the message names them all.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError(explain(error)) from None
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a ``config.json``.
-
-        Raises
-        ------
-        ConfigError
-            The file is missing, is not JSON, or holds a setting that is not valid.
-        """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: cannot be read as JSON settings ({error})") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: holds no settings; expected an object with sections")
-        try:
-            return cls.from_dict(values)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain numbers, strings, lists and dictionaries."""
-        return self.model_dump(mode="json")
-
-    def with_values(self, pairs: list[str]) -> Self:
-        """Return the settings with some replaced, each given as ``section.key=value``.
-
-        A value is read as JSON, and taken as text where it is none; nothing after the ``=`` makes
-        a setting empty.
-
-        Raises
-        ------
-        ConfigError
-            A text is no such pair, its key is unknown (the message names the nearest), or its
-            value is out of its range.
-        """
-        values, fields = self.to_dict(), setting_fields()
-        for pair in pairs:
-            name, equals, text = (part.strip() for part in pair.partition("="))
-            if not equals:
-                raise ConfigError(f"{pair!r}: give section.key=value, such as training.epochs=50")
-            if name not in fields:
-                raise ConfigError(
-                    f"{name!r}: no such setting; the nearest is {_nearest(name, list(fields))}; "
-                    "see: cloudtrainer settings"
-                )
-            section, _, key = name.partition(".")
-            values[section][key] = _read_value(text, fields[name])
-        return self.from_dict(values)
-
-
-def setting_fields() -> dict[str, FieldInfo]:
-    """Return what is known of every setting, by its name ``section.key``."""
-    return {
-        f"{section}.{key}": field
-        for section, holder in Config.model_fields.items()
-        for key, field in getattr(holder.annotation, "model_fields", {}).items()
-    }
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    """Return the likest name; the key alone may be like, for the section is easily left out."""
-
-    def likeness(other: str) -> tuple[float, float]:
-        whole = SequenceMatcher(None, name, other).ratio()
-        key = SequenceMatcher(None, name.rpartition(".")[2], other.rpartition(".")[2]).ratio()
-        return max(whole, key), whole
-
-    return max(names, key=likeness)
-
-
-def _read_value(text: str, field: FieldInfo) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text or None
-    # A name such as 2024 is a text, though JSON reads a number.
-    return text if field.annotation is str and not isinstance(value, str) else value
-
-
-def explain(error: ValidationError) -> str:
-    """Say in one line which settings are wrong and why."""
-    parts = []
-    for fault in error.errors():
-        where = ".".join(str(step) for step in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            parts.append(f"{where}: no such setting")
-        else:
-            what = fault["msg"].removeprefix("Value error, ")
-            parts.append(f"{where}: {what} (got {fault['input']!r})" if where else what)
-    return "; ".join(parts)

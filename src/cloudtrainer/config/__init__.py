@@ -1,0 +1,30 @@
+"""One validated description of a run.
+
+The command line, ``config.json`` and the model card are made from these fields. The sections
+``model``, ``training``, ``augmentation`` and ``data`` keep the keys of versions 2.0 and 3.0, so
+that an earlier ``config.json`` loads as it is.
+"""
+
+from cloudtrainer.config.configuration import Config, explain, setting_fields
+from cloudtrainer.config.sections import (
+    AnalysisSettings,
+    AugmentationSettings,
+    DataSettings,
+    ExperimentSettings,
+    ModelSettings,
+    SceneSettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "AnalysisSettings",
+    "AugmentationSettings",
+    "Config",
+    "DataSettings",
+    "ExperimentSettings",
+    "ModelSettings",
+    "SceneSettings",
+    "TrainingSettings",
+    "explain",
+    "setting_fields",
+]
