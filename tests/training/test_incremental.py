@@ -129,6 +129,17 @@ def test_full_learns_everything_from_the_start(workspace, tiny, batches):
     assert metadata["parent"] is None
 
 
+def test_a_model_made_current_again_still_knows_its_videos(workspace, tiny, batches):
+    first = train(workspace, tiny())
+    train(workspace, tiny(incremental=False, seed=1))
+    workspace.set_current(first.model_dir.name)
+    assert not train(workspace, tiny()).trained
+    add_video(workspace, "second")
+    result = train(workspace, tiny())
+    assert (result.learned, result.rehearsed) == (("second.ome.tif",), ("beads.ome.tif",))
+    assert "earlier videos" in set(result.comparison["frames"])
+
+
 def test_a_video_that_is_gone_is_rehearsed_from_what_was_kept(workspace, tiny, batches):
     train(workspace, tiny())
     next(workspace.videos.glob("beads*")).unlink()

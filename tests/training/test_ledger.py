@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -332,8 +333,24 @@ def test_a_rehearsed_video_keeps_the_model_that_learned_it(path):
     earlier = record("a", "a.tif", model_version="v_1", trained_date="2026-01-01T00:00:00")
     ledger.learned([earlier, record("b", "b.tif")], "v_2")
     by_name = {known.name: known for known in Ledger.open(path, []).records}
-    assert by_name["a.tif"] == earlier
+    assert by_name["a.tif"] == replace(earlier, models=("v_1", "v_2"))
     assert by_name["b.tif"].model_version == "v_2"
+
+
+def test_every_model_that_learned_a_video_knows_it_until_its_labels_change(path):
+    ledger = Ledger.open(path, [])
+    ledger.learned([record("a", labels_sha256="first")], "v_1")
+    ledger.learned([record("a", labels_sha256="first")], "v_2")
+    [known] = Ledger.open(path, []).records
+    assert (known.model_version, known.models) == ("v_2", ("v_1", "v_2"))
+    assert known.known_to({"v_1"})
+    assert known.known_to({"v_2", "v_9"})
+    assert not known.known_to({"v_9"})
+    assert not known.known_to({""})
+    ledger.learned([record("a", labels_sha256="second")], "v_3")
+    [known] = Ledger.open(path, []).records
+    assert not known.known_to({"v_1", "v_2"})
+    assert known.known_to({"v_3"})
 
 
 def test_a_full_disk_keeps_the_old_ledger(small_disk):

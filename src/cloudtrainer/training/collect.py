@@ -203,7 +203,7 @@ def _with_model(
     if known.labels_sha256 and known.labels_sha256 != record.labels_sha256:
         data.notes.append(f"{record.name}: its labels have changed; it is learned again")
         return record
-    if known.model_version not in learned_by:
+    if not known.known_to(learned_by):
         return record
     return replace(record, model_version=known.model_version, trained_date=known.trained_date)
 

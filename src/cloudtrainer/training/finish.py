@@ -124,7 +124,7 @@ def _parted(
     unknown: list[LabelledVideo] = []
     for video in [*data.new, *data.earlier]:
         record = ledger.find(data.records[video.name])
-        learned = record is not None and record.model_version in versions
+        learned = record is not None and record.known_to(versions)
         (known if learned else unknown).append(video)
     return known, unknown
 

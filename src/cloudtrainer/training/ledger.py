@@ -6,6 +6,7 @@ still read it: ``{"<video file name>": {"hash": "<md5>", "trained_date", "model_
 
 import json
 import shutil
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +40,9 @@ class VideoRecord:
         First and last frame of each stretch of frames that have, or had, labels.
     model_version : str
         The model that learned it; empty before.
+    models : tuple of str
+        Every model that has learned or rehearsed it with these labels: an older one may become the
+        current one again.
     trained_date : str
         When it was learned, ISO 8601.
     """
@@ -51,7 +55,12 @@ class VideoRecord:
     labelled_frames: int = 0
     labelled: Ranges = ()
     model_version: str = ""
+    models: tuple[str, ...] = ()
     trained_date: str = ""
+
+    def known_to(self, versions: Set[str]) -> bool:
+        """Tell whether one of the models has learned it."""
+        return not versions.isdisjoint({self.model_version, *self.models} - {""})
 
     @property
     def own_name(self) -> str:
@@ -71,6 +80,7 @@ class VideoRecord:
             "hash": self.md5,
             "trained_date": self.trained_date,
             "model_version": self.model_version,
+            "models": list(self.models),
             "sha256": self.sha256,
             "labels_sha256": self.labels_sha256,
             "held_out": [list(stretch) for stretch in self.held_out],
@@ -100,6 +110,7 @@ class VideoRecord:
             labelled_frames=frames if type(frames) is int else 0,
             labelled=_ranges(entry.get("labelled")),
             model_version=text("model_version"),
+            models=_names(entry.get("models")),
             trained_date=text("trained_date"),
         )
 
@@ -199,12 +210,17 @@ class Ledger:
             The file cannot be written; the old one is as it was.
         """
         now = datetime.now().isoformat(timespec="seconds")
-        self.add(
-            [
-                one if one.model_version else replace(one, model_version=version, trained_date=now)
-                for one in records
-            ]
-        )
+        noted = []
+        for one in records:
+            known = self.find(one)
+            same = known is not None and known.labels_sha256 == one.labels_sha256
+            before = (*known.models, known.model_version) if known is not None and same else ()
+            models = dict.fromkeys([*before, one.model_version, version])
+            one = replace(one, models=tuple(name for name in models if name))
+            if not one.model_version:
+                one = replace(one, model_version=version, trained_date=now)
+            noted.append(one)
+        self.add(noted)
         if self._damaged:
             self._put_aside()
         write_json(self.path, {record.name: record.to_dict() for record in self.records})
@@ -215,7 +231,12 @@ class Ledger:
         known = self.find(record)
         if known is None or known.labels_sha256 != record.labels_sha256:
             return record
-        return replace(record, model_version=known.model_version, trained_date=known.trained_date)
+        return replace(
+            record,
+            model_version=known.model_version,
+            models=tuple(dict.fromkeys([*known.models, *record.models, record.model_version])),
+            trained_date=known.trained_date,
+        )
 
     def _aside(self) -> Path:
         aside, number = self.path.with_name(f"{self.path.name}.damaged"), 1
@@ -261,6 +282,10 @@ def _videos_of(folder: Path) -> dict[str, Any]:
         for one in (videos if isinstance(videos, list) else [])
         if isinstance(one, dict) and isinstance(one.get("name"), str)
     }
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _ranges(value: Any) -> Ranges:
