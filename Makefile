@@ -31,4 +31,6 @@ $(READY): pyproject.toml constraints.txt
 		exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -c constraints.txt -e '.[dev]'
+	@# Its metadata also name a package under the GPL, which it never imports.
+	$(BIN)/pip install --no-deps -c constraints.txt deeptrack
 	@touch $@
