@@ -1,6 +1,6 @@
 """Frames to detections: polarity, batches, and the whole video in one pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.detector.photon_fit import Appearance
 from cloudtrainer.errors import ConfigError, VideoError
 from cloudtrainer.video import Video
 
@@ -18,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 # About 64 MB of float32 features a batch at half resolution.
 _PIXELS_AT_ONCE = 1 << 20
-_FRAMES_FOR_POLARITY = 5
+_FRAMES_LOOKED_AT = 5
 
 
 def extract_particles_from_predictions(
@@ -31,6 +32,9 @@ def extract_particles_from_predictions(
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Find the particles of every frame of a video.
+
+    A model that sees neighbouring frames (``model.context_frames``) is shown those of the video;
+    before the first and behind the last frame these are repeated.
 
     Parameters
     ----------
@@ -67,20 +71,57 @@ def extract_particles_from_predictions(
     video = video if isinstance(video, Video) else Video(video)
     sign = polarity_sign(model, video, polarity)
     maximum = video_maximum(video) if model.normalisation == "video_maximum" else None
+    appearance = video_appearance(model, video, sign)
     tables = []
-    for first, frames in _read_ahead(video):
+    for first, frames, margins in _with_margins(
+        _read_ahead(video), model.context_frames, len(video)
+    ):
         found = model.detect(
             frames,
             polarity=sign,
             video_maximum=maximum,
             threshold=threshold,
             min_area=min_area,
+            margins=margins,
+            appearance=appearance,
         )
         found["frame"] += first
         tables.append(found)
         if progress is not None:
-            progress(first + len(frames), len(video))
+            progress(first + len(frames) - margins[1], len(video))
     return pd.concat(tables, ignore_index=True)
+
+
+def read_stacks(
+    video: Video, numbers: Sequence[int], context_frames: int
+) -> list[tuple[NDArray[Any], tuple[int, int]]]:
+    """Read some frames of a video, each with its neighbours.
+
+    Returns
+    -------
+    list of (ndarray, (int, int))
+        Frames and their margins, as `ParticleDetector.detect` takes them; without neighbours all in
+        one stack.
+    """
+    if context_frames == 0:
+        return [(np.concatenate([video.frames(n, n + 1) for n in numbers]), (0, 0))]
+    stacks = []
+    for number in numbers:
+        first, after = max(0, number - context_frames), min(len(video), number + context_frames + 1)
+        stacks.append((video.frames(first, after), (number - first, after - number - 1)))
+    return stacks
+
+
+def missing_neighbours(model: ParticleDetector, video: Video) -> str | None:
+    """Say, in a sentence, that a video is too short for what a model sees at once; None if not."""
+    wanted = 2 * model.context_frames + 1
+    if len(video) >= wanted:
+        return None
+    held = "a single frame" if len(video) == 1 else f"{len(video)} frames"
+    return (
+        f"The model sees {wanted} frames at once and the video has {held}: the first and the last "
+        "stand for those that are missing, and dim particles are found less surely."
+    )
 
 
 def polarity_sign(model: ParticleDetector, video: Video, polarity: Polarity = "auto") -> int:
@@ -93,10 +134,27 @@ def polarity_sign(model: ParticleDetector, video: Video, polarity: Polarity = "a
         return 1
     if polarity != "auto":
         return 1 if polarity == "bright" else -1
-    sample = np.unique(np.linspace(0, len(video) - 1, _FRAMES_FOR_POLARITY).round().astype(int))
-    frames = np.concatenate([video.frames(int(i), int(i) + 1) for i in sample])
-    sure = {sign: model.detect(frames, polarity=sign)["probability"].sum() for sign in (1, -1)}
+    sure = {1: 0.0, -1: 0.0}
+    for frames, margins in read_stacks(video, _sample(video), model.context_frames):
+        for sign in sure:
+            found = model.detect(frames, polarity=sign, margins=margins, fit=False)
+            sure[sign] += float(found["probability"].sum())
     return -1 if sure[-1] > sure[1] else 1
+
+
+def video_appearance(model: ParticleDetector, video: Video, sign: int) -> Appearance | None:
+    """Measure, on a few frames, what a video's particles have in common; None for mask models."""
+    measured = [
+        model.appearance(frames, polarity=sign, margins=margins)
+        for frames, margins in read_stacks(video, _sample(video), model.context_frames)
+    ]
+    return Appearance.typical([one for one in measured if one is not None])
+
+
+def _sample(video: Video) -> list[int]:
+    """Choose a few frames, evenly over the video."""
+    places = np.linspace(0, len(video) - 1, _FRAMES_LOOKED_AT).round().astype(int)
+    return [int(place) for place in np.unique(places)]
 
 
 def video_maximum(video: Video) -> float:
@@ -119,3 +177,25 @@ def _read_ahead(video: Video) -> Iterator[tuple[int, NDArray[Any]]]:
                     video.frames, start + at_once, min(start + 2 * at_once, frames)
                 )
             yield start, ready
+
+
+def _with_margins(
+    batches: Iterable[tuple[int, NDArray[Any]]], context_frames: int, total: int
+) -> Iterator[tuple[int, NDArray[Any], tuple[int, int]]]:
+    """Add to each batch the frames before and behind it, as far as the video has any.
+
+    Yields the number of the first frame, frames, and how many before and behind were added; every
+    frame is taken from ``batches`` once.
+    """
+    held: NDArray[Any] = np.empty(0)
+    begin = 0
+    waiting: list[tuple[int, int]] = []
+    for number, frames in batches:
+        held = np.concatenate([held, frames]) if len(held) else frames
+        waiting.append((number, number + len(frames)))
+        while waiting and begin + len(held) >= min(waiting[0][1] + context_frames, total):
+            first, after = waiting.pop(0)
+            low, high = max(begin, first - context_frames), min(after + context_frames, total)
+            yield low, held[low - begin : high - begin], (first - low, high - after)
+            kept = max(begin, after - context_frames)
+            held, begin = held[kept - begin :], kept

@@ -62,6 +62,7 @@ def test_metadata_holds_the_keys_that_earlier_readers_look_for(export):
         "type": "grid",
         "unet_channels": [4, 8],
         "grid_channels": [8, 12],
+        "context_frames": 0,
         "out_channels": 5,
     }
     assert metadata["training"].keys() >= {"epochs", "batch_size", "learning_rate"}
@@ -84,7 +85,12 @@ def test_metadata_holds_the_keys_that_earlier_readers_look_for(export):
 
 def test_metadata_holds_what_this_version_adds(export):
     metadata = strict_json(export / "metadata.json")
-    assert metadata["reading"] == {"normalisation": "noise", "threshold": 0.3, "error_scale": 1.7}
+    assert metadata["reading"] == {
+        "normalisation": "noise",
+        "threshold": 0.3,
+        "error_scale": 1.7,
+        "error_slope": 0.0,
+    }
     assert metadata["parent"] == "v_20250101_000000"
     assert [video["name"] for video in metadata["videos"]] == ["a.tif", "b.tif"]
     assert metadata["videos"][0]["sha256"] == "ab" * 32

@@ -57,6 +57,7 @@ GRID = {"model": {"architecture": "grid", "grid_channels": [8, 12]}}
 @pytest.mark.parametrize("name", ["bare.pth", "bare.safetensors"])
 def test_bare_weights_of_the_grid_network_are_read_by_noise(tmp_path, frames, name):
     weights = small_detector().model.state_dict()
+    weights = {key: values.contiguous() for key, values in weights.items()}
     if name.endswith(".pth"):
         torch.save(weights, tmp_path / name)
     else:

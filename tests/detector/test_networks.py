@@ -115,6 +115,8 @@ def test_the_grid_network_starts_from_an_empty_answer():
 def test_a_cell_of_the_grid_sees_its_own_pixels():
     # One level sees 2 cells (5 x 5) around: a pixel changes the answer there and nowhere else.
     network = fill(GridNet([8]))
+    # What is summed up over the frame is told to every cell.
+    network.summary = torch.nn.Identity()
     frames = torch.zeros(1, 1, 40, 40)
     lit = frames.clone()
     lit[0, 0, 17, 24] = 5.0
@@ -126,3 +128,33 @@ def test_a_cell_of_the_grid_sees_its_own_pixels():
     assert rows.max() <= 10
     assert columns.min() >= 10
     assert columns.max() <= 14
+
+
+def test_the_summary_starts_as_no_change_and_tells_every_cell_what_the_frame_holds():
+    network = fill(GridNet([8, 12])).eval()
+    torch.manual_seed(0)
+    for layer in network.summary.told[::2]:
+        torch.nn.init.normal_(layer.weight)
+    said = network.summary.told[-1]
+    frames = torch.zeros(1, 1, 64, 64)
+    lit = frames.clone()
+    lit[0, 0, 3:9, 3:9] = 5.0
+
+    def far_away():
+        with torch.no_grad():
+            return (network(lit) - network(frames)).abs()[..., 20:, 20:].max()
+
+    assert far_away() > 1e-4
+    fresh = GridNet([8, 12]).summary.told[-1]
+    said.load_state_dict(fresh.state_dict())
+    assert far_away() < 1e-6
+
+
+def test_the_summary_looks_at_frames_one_by_one():
+    torch.manual_seed(0)
+    network = fill(GridNet([8, 12])).eval()
+    frames = torch.randn(3, 1, 32, 48)
+    with torch.no_grad():
+        together = network(frames)
+        alone = torch.cat([network(frame[None]) for frame in frames])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)

@@ -138,7 +138,7 @@ def test_one_file_is_enough_to_find_the_same_particles(file, tmp_path, frames):
     assert len(wanted) > 0
     assert list(found.columns) == list(wanted.columns)
     assert len(found) == len(wanted)
-    np.testing.assert_allclose(found[["x", "y"]], wanted[["x", "y"]], atol=1e-3)
+    np.testing.assert_allclose(found[["x", "y"]], wanted[["x", "y"]], atol=5e-3)
 
 
 def test_a_file_that_says_nothing_of_itself_is_read_by_what_lies_beside_it(
@@ -171,7 +171,7 @@ def test_large_frames_are_answered_in_tiles(file, monkeypatch):
     network, plain = load_model(file), load_model(file.parent)
     found, wanted = network.detect(frames), plain.detect(frames)
     assert len(found) == len(wanted) > 0
-    np.testing.assert_allclose(found[["x", "y"]], wanted[["x", "y"]], atol=1e-3)
+    np.testing.assert_allclose(found[["x", "y"]], wanted[["x", "y"]], atol=5e-3)
 
 
 def test_frames_too_small_are_refused_as_before(file, architecture):
@@ -373,4 +373,4 @@ def test_settings_that_are_no_settings_are_refused(export):
 def test_detections_are_the_same_table(export, frames):
     found = load_model(export / "model.onnx").detect(frames)
     wanted = load_model(export).detect(frames)
-    pd.testing.assert_frame_equal(found, wanted, rtol=1e-3, atol=1e-3)
+    pd.testing.assert_frame_equal(found, wanted, rtol=0.02, atol=0.02)

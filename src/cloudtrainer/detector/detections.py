@@ -8,13 +8,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from cloudtrainer.detector.decode import positions_from_grid, positions_from_mask
+from cloudtrainer.detector.normalise import noise_of
+from cloudtrainer.detector.photon_fit import Appearance, Seen, measure_appearance, refine
 from cloudtrainer.detector.targets import cell_centres, offset_errors
 
+# Where the factor of stated errors is `error_scale` itself.
+TYPICAL_ERROR_PX = 0.2
+# A doubtful detection may be of a peak of the noise nearby: its error grows with the doubt, by an
+# exponent measured on simulated scenes.
+_DOUBT, _LEAST_PROBABILITY = 0.25, 0.05
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
 
 def detections_from_grid(
-    answer: Tensor, raw: Tensor, threshold: float, error_scale: float
+    answer: Tensor,
+    raw: Tensor,
+    threshold: float,
+    errors: tuple[float, float],
+    *,
+    fit: bool = True,
+    appearance: Appearance | None = None,
 ) -> pd.DataFrame:
     """Read the answer of the grid network.
 
@@ -26,27 +39,61 @@ def detections_from_grid(
         Intensities with bright particles, (frames, height, width).
     threshold : float
         Least probability.
-    error_scale : float
-        Factor of the stated standard errors.
+    errors : (float, float)
+        ``error_scale`` and ``error_slope`` of `ParticleDetector`.
+    fit : bool
+        Refine positions by a fit to the photons.
+    appearance : Appearance, optional
+        What the particles of the video have in common; default: measured on these frames.
     """
-    height, width = raw.shape[-2:]
+    seen = _seen(answer, raw.shape[-2:], threshold, errors)
+    if fit and len(seen):
+        variance = noise_of(raw) ** 2
+        if appearance is None:
+            appearance = _appearance(raw, variance, seen)
+        seen = _inside(refine(raw, variance, seen, appearance), raw.shape[-2:])
+    order = torch.argsort(seen.frame, stable=True)
+    columns = {name: values[order].cpu().numpy() for name, values in vars(seen).items()}
+    table = pd.DataFrame(columns).astype({"frame": np.int64})
+    table["intensity"] = _light_above_surroundings(
+        raw, seen.frame[order], seen.x[order], seen.y[order]
+    )
+    return table
+
+
+def appearance_from_grid(answer: Tensor, raw: Tensor, threshold: float) -> Appearance:
+    """Measure what the particles of some frames have in common; arguments as above."""
+    seen = _seen(answer, raw.shape[-2:], threshold, (1.0, 0.0))
+    return _appearance(raw, noise_of(raw) ** 2, seen)
+
+
+def _appearance(raw: Tensor, variance: Tensor, seen: Seen) -> Appearance:
+    surest = seen.of(torch.argsort(seen.probability, descending=True, stable=True))
+    return measure_appearance(raw, variance, surest.frame, surest.x, surest.y)
+
+
+def _seen(answer: Tensor, size: torch.Size, threshold: float, errors: tuple[float, float]) -> Seen:
     share = torch.sigmoid(answer[:, 0]).cpu().numpy()
     x = (answer[:, 1] + cell_centres(answer.shape[3], answer.device)).cpu().numpy()
     y = (answer[:, 2] + cell_centres(answer.shape[2], answer.device)[:, None]).cpu().numpy()
-    error = (error_scale * offset_errors(answer)).cpu().numpy()
-    tables = []
-    for frame in range(len(share)):
-        found = positions_from_grid(
-            share[frame], x[frame], y[frame], error[frame, 0], error[frame, 1]
-        )
-        inside = (found[:, 0] > -0.5) & (found[:, 0] < width - 0.5)
-        inside &= (found[:, 1] > -0.5) & (found[:, 1] < height - 0.5)
-        found = found[inside & (found[:, 4] >= threshold)]
-        table = pd.DataFrame(found, columns=DETECTION_COLUMNS[1:6])
-        table["intensity"] = _light_above_surroundings(raw[frame], found[:, 0], found[:, 1])
-        table.insert(0, "frame", frame)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True).astype({"frame": np.int64})
+    error = offset_errors(answer).cpu().numpy()
+    rows = [
+        positions_from_grid(share[frame], x[frame], y[frame], error[frame, 0], error[frame, 1])
+        for frame in range(len(share))
+    ]
+    frame = np.repeat(np.arange(len(rows)), [len(found) for found in rows])
+    found = torch.as_tensor(np.concatenate(rows), device=answer.device)
+    scale, slope = errors
+    found[:, 2:4] /= found[:, 4:5].clamp(min=_LEAST_PROBABILITY) ** _DOUBT
+    found[:, 2:4] *= scale * (found[:, 2:4] / TYPICAL_ERROR_PX) ** slope
+    seen = Seen(torch.as_tensor(frame, device=answer.device), *found.unbind(1))
+    return _inside(seen.of(seen.probability >= threshold), size)
+
+
+def _inside(seen: Seen, size: torch.Size) -> Seen:
+    height, width = size
+    inside = (seen.x > -0.5) & (seen.x < width - 0.5) & (seen.y > -0.5) & (seen.y < height - 0.5)
+    return seen.of(inside)
 
 
 def detections_from_masks(
@@ -78,17 +125,18 @@ def detections_from_masks(
 
 
 def _light_above_surroundings(
-    frame: Tensor, x: NDArray[np.float32], y: NDArray[np.float32]
+    frames: Tensor, frame: Tensor, x: Tensor, y: Tensor
 ) -> NDArray[np.float32]:
     """Sum the counts within 3 px of each position above the median 4 to 6 px away."""
     reach = 6
-    steps = torch.arange(-reach, reach + 1, device=frame.device)
+    steps = torch.arange(-reach, reach + 1, device=frames.device)
     distance = torch.sqrt((steps[:, None] ** 2 + steps**2).float())
     near, around = distance <= 3, (distance >= 4) & (distance <= 6)
-    padded = functional.pad(frame[None, None], (reach,) * 4, mode="replicate")[0, 0]
-    column = torch.as_tensor(np.round(x), device=frame.device).long() + reach
-    row = torch.as_tensor(np.round(y), device=frame.device).long() + reach
-    patch = padded[row[:, None, None] + steps[:, None], column[:, None, None] + steps]
+    padded = functional.pad(frames[:, None], (reach,) * 4, mode="replicate")[:, 0]
+    column, row = x.round().long() + reach, y.round().long() + reach
+    patch = padded[
+        frame[:, None, None], row[:, None, None] + steps[:, None], column[:, None, None] + steps
+    ]
     ground = patch[:, around].median(dim=1).values if len(patch) else patch.new_zeros(0)
     light: NDArray[np.float32] = (patch[:, near] - ground[:, None]).sum(dim=1).cpu().numpy()
     return light

@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 
 from cloudtrainer.atomic import replacing
+from cloudtrainer.detector.ensemble import EnsembleNet
 from cloudtrainer.detector.model_card import model_card
 from cloudtrainer.detector.module import ParticleDetector
 from cloudtrainer.detector.onnx_network import OnnxNetwork
@@ -119,11 +120,14 @@ def _metadata(
         "type": config.model.architecture,
         "unet_channels": config.model.unet_channels,
         "grid_channels": config.model.grid_channels,
+        "context_frames": config.model.context_frames,
         "out_channels": 5 if grid else 1,
     }
     if not grid:
         # As version 2.0 stated it; frames of any size are taken.
         architecture["input_shape"] = [1, 512, 512]
+    if isinstance(detector.model, EnsembleNet):
+        architecture["members"] = len(detector.model.members)
     return {
         "model_name": config.model.name,
         "version": name,
@@ -143,6 +147,7 @@ def _metadata(
             "normalisation": detector.normalisation,
             "threshold": detector.threshold,
             "error_scale": detector.error_scale,
+            "error_slope": detector.error_slope,
         },
     }
 

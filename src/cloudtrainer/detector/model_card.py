@@ -41,10 +41,14 @@ def model_card(
     made = metadata["compatibility"]["cloudtrainer_version"]
     parent = metadata["parent"]
     start = f" Its training began with the model {_text(parent)}." if parent else ""
+    members = metadata["architecture"].get("members", 1)
+    network = f"network `{metadata['architecture']['type']}`"
+    if members > 1:
+        network = f"an ensemble of {members}, each a {network}"
     place, beside = _place(folder)
     return f"""# {_text(metadata["model_name"])} {_text(metadata["version"])}
 
-Finds particles in microscopy frames; network `{metadata["architecture"]["type"]}`, made with
+Finds particles in microscopy frames; {network}, made with
 cloudtrainer {made} on {metadata["created_at"]}.{start}
 
 ## Load it
@@ -78,7 +82,7 @@ of a video.
 
 ## Files
 
-{_files(files)}
+{_files(files, config.model.context_frames)}
 """
 
 
@@ -143,8 +147,21 @@ def _reading(metadata: dict[str, Any]) -> str:
     )
     if metadata["architecture"]["type"] == "grid":
         text += (
-            f" The standard errors that it states are multiplied by {reading['error_scale']:.3g}, "
-            "as measured on the validation data."
+            f" The standard errors that it states are multiplied by {reading['error_scale']:.3g} "
+            f"(error / 0.2 px)^{reading.get('error_slope', 0.0):.2g}, as measured on the "
+            "validation data; where a fit to the photons is sharper, its own take their place."
+        )
+    if metadata["architecture"].get("members", 1) > 1:
+        text += (
+            " Probabilities are means over the members of the ensemble; where these disagree on a "
+            "position, its error is larger. Threshold and scores are those of the whole ensemble."
+        )
+    context = metadata["architecture"].get("context_frames", 0)
+    if context:
+        text += (
+            f" It sees each frame between the {context} before and the {context} after it, in the "
+            "order of time, each in units of its own noise; at the ends of a video the first and "
+            "the last frame are repeated."
         )
     return text
 
@@ -173,11 +190,22 @@ def _limits(metadata: dict[str, Any], config: Config) -> str:
             "The network answers masks: particles whose areas touch count as one, and no standard "
             "errors of positions are stated."
         )
+    if metadata["architecture"].get("context_frames", 0):
+        limits.append(
+            "Positions in neighbouring frames rest on shared pixels: their errors are not "
+            "independent. Diffusion coefficients from the shortest lags of slow, dim particles "
+            "may be off; compare them with those from longer lags."
+        )
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _files(names: Collection[str]) -> str:
-    return "\n".join(f"- `{name}`: {what}" for name, what in _HOLDS.items() if name in names)
+def _files(names: Collection[str], context_frames: int) -> str:
+    alone, stacked = "(frames, 1, ", f"(frames, {2 * context_frames + 1}, "
+    return "\n".join(
+        f"- `{name}`: {what.replace(alone, stacked)}"
+        for name, what in _HOLDS.items()
+        if name in names
+    )
 
 
 def _place(folder: Path) -> tuple[str, str]:

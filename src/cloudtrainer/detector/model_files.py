@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cloudtrainer.config import Config
+from cloudtrainer.detector.ensemble import check_members, member_numbers, without_member
 from cloudtrainer.detector.model_notes import (
     checked_config,
     checked_reading,
@@ -154,8 +155,13 @@ def _stored(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
     ):
         raise ModelError(f"{path}: holds no weights of a particle detector")
-    own = any(name.startswith("stem.") for name in weights)
+    own = any(without_member(name).startswith("stem.") for name in weights)
+    members = member_numbers(weights)
+    if members and not isinstance(config, Config):
+        said = dictionary(dictionary(config).get("training"))
+        config = {**dictionary(config), "training": {"ensemble": max(members) + 1, **said}}
     settings = checked_config(path, config, "grid" if own else "unet")
+    check_members(path, members, settings.training.ensemble)
     usual = checked_reading(path, settings.model.architecture, reading)
     return StoredModel(settings, weights, usual, **training)
 

@@ -8,7 +8,12 @@ from cloudtrainer.config import Config
 from cloudtrainer.errors import ConfigError, ModelError
 
 # What the files of versions 2.0 and 3.0 leave unsaid.
-_EARLIER_READING = {"normalisation": "video_maximum", "threshold": 0.5, "error_scale": 1.0}
+_EARLIER_READING = {
+    "normalisation": "video_maximum",
+    "threshold": 0.5,
+    "error_scale": 1.0,
+    "error_slope": 0.0,
+}
 _EARLIER_ARCHITECTURE = "unet"
 
 
@@ -40,7 +45,10 @@ def checked_config(path: Path, config: Any, architecture: str) -> Config:
 
 
 def checked_reading(path: Path, architecture: str, reading: dict[str, Any]) -> dict[str, Any]:
-    """Return ``normalisation``, ``threshold`` and ``error_scale``, as they are stated or usual.
+    """Return how the network's answer is to be read, as it is stated or usual.
+
+    These are ``normalisation``, ``threshold``, ``error_scale`` and ``error_slope`` of
+    `ParticleDetector`.
 
     Raises
     ------
@@ -65,10 +73,16 @@ def checked_reading(path: Path, architecture: str, reading: dict[str, Any]) -> d
         raise ModelError(
             f"{path}: its error_scale {_one_line(stated['error_scale'])} is not above 0"
         )
+    slope = _number(stated["error_slope"])
+    if slope is None or not -1 < slope < 2:
+        raise ModelError(
+            f"{path}: its error_slope {_one_line(stated['error_slope'])} is not between -1 and 2"
+        )
     return {
         "normalisation": stated["normalisation"],
         "threshold": threshold,
         "error_scale": scale,
+        "error_slope": slope,
     }
 
 

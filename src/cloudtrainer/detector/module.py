@@ -1,5 +1,6 @@
 """The detector: a network, how its frames are normalised, and how its answer is read."""
 
+import copy
 import hashlib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,11 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cloudtrainer.config import Config
-from cloudtrainer.detector.detections import detections_from_grid, detections_from_masks
+from cloudtrainer.detector.context import with_neighbours
+from cloudtrainer.detector.detections import (
+    appearance_from_grid,
+    detections_from_grid,
+    detections_from_masks,
+)
+from cloudtrainer.detector.ensemble import EnsembleNet
 from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.detector.networks import GridNet, UNet
 from cloudtrainer.detector.normalise import by_maximum, by_noise
 from cloudtrainer.detector.onnx_network import OnnxNetwork, read_onnx
+from cloudtrainer.detector.photon_fit import Appearance
 from cloudtrainer.detector.tiles import answer_in_tiles
 from cloudtrainer.errors import ModelError, VideoError
 
@@ -32,14 +40,19 @@ class ParticleDetector(nn.Module):
     Parameters
     ----------
     config : Config or dict, optional
-        The settings; the section ``model`` decides the network.
+        The settings; the section ``model`` decides the network, ``training.ensemble`` how many
+        networks answer together.
     normalisation : {"noise", "video_maximum"}
         What the frames are divided by; models of versions 2.0 and 3.0 expect the maximum of the
         whole video.
     threshold : float
         Least probability of a particle.
     error_scale : float
-        Factor that makes the network's own standard errors those measured on validation scenes.
+        Factor that makes the network's own standard errors those measured on validation scenes,
+        where it states 0.2 px.
+    error_slope : float
+        How that factor changes with the stated error: it is multiplied by
+        ``(error / 0.2 px) ** error_slope``.
     """
 
     def __init__(
@@ -49,17 +62,25 @@ class ParticleDetector(nn.Module):
         normalisation: Normalisation = "noise",
         threshold: float = 0.5,
         error_scale: float = 1.0,
+        error_slope: float = 0.0,
     ) -> None:
         super().__init__()
         self.config = config if isinstance(config, Config) else Config.from_dict(config or {})
         self.normalisation: Normalisation = normalisation
         self.threshold = threshold
         self.error_scale = error_scale
-        self.model: GridNet | UNet | OnnxNetwork
+        self.error_slope = error_slope
+        self.model: GridNet | UNet | EnsembleNet | OnnxNetwork
         if self.config.model.architecture == "grid":
-            self.model = GridNet(self.config.model.grid_channels)
+            self.model = GridNet(self.config.model.grid_channels, self.context_frames)
         else:
             self.model = UNet(self.config.model.unet_channels)
+        members = self.config.training.ensemble
+        if members > 1:
+            # Weights of their own are given to them by training, or by a model file.
+            self.model = EnsembleNet([copy.deepcopy(self.model) for _ in range(members)])
+        # Convolutions are up to twice as fast when the channels of a pixel lie side by side.
+        nn.Module.to(self.model, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load_from_checkpoint(
@@ -109,7 +130,7 @@ class ParticleDetector(nn.Module):
             ) from None
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the network's raw answer to normalised frames, (frames, 1, height, width)."""
+        """Return the network's raw answer to normalised frames, as :meth:`answer` takes them."""
         # Half precision, where it is on, is for the network alone: it is too coarse for positions.
         answer: Tensor = self.model(frames).float()
         return answer
@@ -128,6 +149,11 @@ class ParticleDetector(nn.Module):
         return digest.hexdigest()
 
     @property
+    def context_frames(self) -> int:
+        """Frames before and after each one that are seen with it."""
+        return self.config.model.context_frames
+
+    @property
     def device(self) -> torch.device:
         """Where the weights lie; ONNX Runtime computes on the processor."""
         weights = next(self.parameters(), None)
@@ -141,13 +167,17 @@ class ParticleDetector(nn.Module):
         video_maximum: float | None = None,
         threshold: float | None = None,
         min_area: int = 3,
+        margins: tuple[int, int] = (0, 0),
+        fit: bool = True,
+        appearance: Appearance | None = None,
     ) -> pd.DataFrame:
         """Find the particles of a few frames.
 
         Parameters
         ----------
         frames : ndarray
-            Raw intensities, (frames, height, width).
+            Raw intensities, (frames, height, width). For a model that sees neighbouring frames they
+            must follow each other; at the ends the first and the last stand for their neighbours.
         polarity : {1, -1}
             1 for bright particles, -1 for dark ones.
         video_maximum : float, optional
@@ -157,6 +187,14 @@ class ParticleDetector(nn.Module):
             Least probability; default: the model's own.
         min_area : int
             Least area of a particle of a mask model, px².
+        margins : (int, int)
+            How many of the first and of the last frames are neighbours of the others only: no
+            particles are looked for in them.
+        fit : bool
+            Refine the positions of a grid model by a fit to the photons, and part close pairs.
+        appearance : Appearance, optional
+            What the video's particles have in common, see :meth:`appearance`; default: measured on
+            these frames.
 
         Returns
         -------
@@ -169,21 +207,53 @@ class ParticleDetector(nn.Module):
         Raises
         ------
         VideoError
-            The frames are smaller than the network can look at.
+            The frames are smaller than the network can look at, or all of them are margins.
         """
+        bright, seen, answer = self._answered(frames, polarity, video_maximum, margins)
+        found = self.read(answer, bright, seen, threshold, min_area, fit=fit, appearance=appearance)
+        return found.assign(frame=found["frame"] + margins[0])
+
+    def appearance(
+        self, frames: NDArray[Any], *, polarity: int = 1, margins: tuple[int, int] = (0, 0)
+    ) -> Appearance | None:
+        """Measure what the particles of a few frames have in common; arguments as of `detect`.
+
+        Returns
+        -------
+        Appearance or None
+            None of a mask model (U-Net), whose positions are not fitted.
+        """
+        if self.config.model.architecture != "grid":
+            return None
+        bright, _, answer = self._answered(frames, polarity, None, margins)
+        with torch.inference_mode():
+            return appearance_from_grid(answer, bright, self.threshold)
+
+    def _answered(
+        self,
+        frames: NDArray[Any],
+        polarity: int,
+        video_maximum: float | None,
+        margins: tuple[int, int],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the frames without margins as bright particles, as seen, and what is answered."""
         least = self._least_side_px()
         if min(frames.shape[-2:]) < least:
             raise VideoError(
                 f"frames of {frames.shape[-2]} x {frames.shape[-1]} px are too small: this "
                 f"detector needs {least} x {least} px or more"
             )
+        if min(margins) < 0 or sum(margins) >= len(frames):
+            raise VideoError(f"margins {margins} leave none of {len(frames)} frames to look at")
         raw = torch.as_tensor(np.ascontiguousarray(frames, dtype=np.float32), device=self.device)
         bright = raw * polarity
         # Models of versions 2.0 and 3.0 take the frames as they are.
         seen = self.normalise(bright if self.normalisation == "noise" else raw, video_maximum)
+        asked = slice(margins[0], len(seen) - margins[1])
         with torch.inference_mode():
-            answer = answer_in_tiles(self.answer, seen, self.model.cell_px)
-        return self.read(answer, bright, seen, threshold, min_area)
+            stacks = with_neighbours(seen, self.context_frames)[asked]
+            answer = answer_in_tiles(self.answer, stacks, self.model.cell_px)
+        return bright[asked], seen[asked], answer
 
     def normalise(self, raw: Tensor, video_maximum: Tensor | float | None = None) -> Tensor:
         """Return frames as this model's network expects them.
@@ -191,7 +261,8 @@ class ParticleDetector(nn.Module):
         Parameters
         ----------
         raw : Tensor
-            Intensities, multiplied by the polarity, (frames, height, width).
+            Intensities, multiplied by the polarity, (frames, height, width), or with the neighbours
+            of each frame, (frames, stacked, height, width), which are normalised each by itself.
         video_maximum : Tensor or float, optional
             Maximum of the whole video, one for all frames or one for each, (frames,), for models
             that are normalised by it; default: the maximum of these frames together.
@@ -199,14 +270,24 @@ class ParticleDetector(nn.Module):
         Returns
         -------
         Tensor
-            float32, (frames, height, width).
+            float32, of the same shape.
         """
+        if raw.ndim == 4:
+            if isinstance(video_maximum, Tensor) and video_maximum.numel() > 1:
+                video_maximum = video_maximum.repeat_interleave(raw.shape[1])
+            return self.normalise(raw.flatten(0, 1), video_maximum).reshape(raw.shape)
         if self.normalisation == "noise":
             return by_noise(raw)
         return by_maximum(raw, float(raw.max()) if video_maximum is None else video_maximum)
 
     def answer(self, seen: Tensor) -> Tensor:
-        """Run the network on normalised frames of any size, (frames, 1, height, width).
+        """Run the network on normalised frames of any size.
+
+        Parameters
+        ----------
+        seen : Tensor
+            Each frame between its neighbours in the order of time,
+            (frames, 2 context_frames + 1, height, width).
 
         Returns
         -------
@@ -229,6 +310,9 @@ class ParticleDetector(nn.Module):
         seen: Tensor,
         threshold: float | None = None,
         min_area: int = 3,
+        *,
+        fit: bool = True,
+        appearance: Appearance | None = None,
     ) -> pd.DataFrame:
         """Read positions from the network's answer.
 
@@ -244,6 +328,8 @@ class ParticleDetector(nn.Module):
             Least probability; default: the model's own.
         min_area : int
             Least area of a particle of a mask model, px².
+        fit, appearance
+            As of :meth:`detect`.
 
         Returns
         -------
@@ -254,7 +340,14 @@ class ParticleDetector(nn.Module):
         with torch.inference_mode():
             answer = answer.detach().float()
             if self.config.model.architecture == "grid":
-                return detections_from_grid(answer, raw.detach(), limit, self.error_scale)
+                return detections_from_grid(
+                    answer,
+                    raw.detach(),
+                    limit,
+                    (self.error_scale, self.error_slope),
+                    fit=fit,
+                    appearance=appearance,
+                )
             return detections_from_masks(answer, seen.detach(), limit, min_area)
 
     def _least_side_px(self) -> int:

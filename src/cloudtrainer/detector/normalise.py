@@ -48,14 +48,16 @@ def noise_of(frames: Tensor) -> Tensor:
     Tensor
         Standard deviations, float32, above 0, (frames,).
     """
+    # Around their median: reduced precision, which some GPUs convolve in, is enough for the rest.
     frames = frames.float()
+    frames = frames - _median(frames.flatten(1))[:, None, None]
     # The kernel [1 -2 1; -2 4 -2; 1 -2 1] has the sum of squares 36.
     kernel = torch.tensor(
         [[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]], device=frames.device
     )
     with torch.autocast(frames.device.type, enabled=False):
         rough = functional.conv2d(frames[:, None], kernel[None, None])[:, 0]
-    noise = 1.4826 * _median(rough.abs().flatten(1)) / 6.0
+    noise = 1.4826 * _graded_median(rough.abs().flatten(1)) / 6.0
     # Clipped, constant or heavily compressed frames have no noise to speak of.
     spread = frames.flatten(1).std(dim=1)
     return torch.maximum(noise, 0.05 * spread).clamp(min=1e-12)
@@ -79,5 +81,27 @@ def by_maximum(frames: Tensor, maximum: Tensor | float) -> Tensor:
 
 def _median(values: Tensor) -> Tensor:
     """Median of each row; of at most about 16,384 evenly spaced values, which is exact enough."""
-    step = max(1, values.shape[1] // 16_384)
-    return values[:, ::step].median(dim=1).values
+    return _some(values).median(dim=1).values
+
+
+def _graded_median(values: Tensor) -> Tensor:
+    """Median of each row, between the steps of values that are whole numbers.
+
+    Values in steps are taken to be spread evenly around each step.
+    """
+    some = _some(values)
+    middle = some.median(dim=1, keepdim=True).values
+    below, above = some < middle, some > middle
+    lower = torch.where(below, some, -torch.inf).amax(dim=1, keepdim=True)
+    higher = torch.where(above, some, torch.inf).amin(dim=1, keepdim=True)
+    lower = torch.where(lower.isfinite(), lower, middle)
+    higher = torch.where(higher.isfinite(), higher, middle)
+    count = some.shape[1]
+    equal = count - below.sum(dim=1, keepdim=True) - above.sum(dim=1, keepdim=True)
+    into = (0.5 * count - below.sum(dim=1, keepdim=True)) / equal
+    graded = (lower + middle) / 2 + (higher - lower) / 2 * into
+    return graded[:, 0]
+
+
+def _some(values: Tensor) -> Tensor:
+    return values[:, :: max(1, values.shape[1] // 16_384)]

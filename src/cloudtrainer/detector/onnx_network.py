@@ -64,7 +64,7 @@ class OnnxNetwork(nn.Module):
         self.channels = _CHANNELS[architecture]
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the network's answer to normalised frames, (frames, 1, height, width).
+        """Return the network's answer to normalised frames, (frames, stacked, height, width).
 
         Raises
         ------
@@ -129,6 +129,12 @@ def read_onnx(
         raise ModelError(
             f"{path}: its network does not fit the architecture '{architecture}' of its settings"
         )
+    stacked = inputs[0].shape[1] if len(inputs[0].shape) == 4 else None
+    if isinstance(stacked, int) and stacked != 2 * checked.model.context_frames + 1:
+        raise ModelError(
+            f"{path}: its network takes stacks of {stacked} frames, but model.context_frames of "
+            f"its settings is {checked.model.context_frames}"
+        )
     described = Described(checked, checked_reading(path, architecture, reading))
     sha256 = hashlib.sha256(content).hexdigest()
     return described, OnnxNetwork(session, architecture, path, sha256)
@@ -188,7 +194,7 @@ def _refuse_what_reaches_out(path: Path, content: bytes) -> None:
 
 def _carried(path: Path, notes: dict[str, str]) -> dict[str, Any]:
     """Return what the file says of itself, from JSON."""
-    known = ("config", "normalisation", "threshold", "error_scale")
+    known = ("config", "normalisation", "threshold", "error_scale", "error_slope")
     try:
         return {name: json.loads(notes[name]) for name in known if name in notes}
     except (ValueError, RecursionError):

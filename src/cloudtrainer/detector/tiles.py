@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 # What a pixel's answer depends on lies nearer than this (51 px in the U-Net): tiles overlap by it.
+# Only what the grid network sums up over a frame is that of the tile, where there are several.
 _HALO_PX = 64
 _TILE_PX = 1024
 
@@ -16,29 +17,31 @@ def answer_in_tiles(answer: Callable[[Tensor], Tensor], seen: Tensor, cell_px: i
     Parameters
     ----------
     answer : callable
-        The network, from (frames, 1, height, width) to (frames, channels, rows, columns).
+        The network, from (frames, stacked, height, width) to (frames, channels, rows, columns).
     seen : Tensor
-        Normalised frames, (frames, height, width).
+        Normalised frames, (frames, height, width), or each between its neighbours,
+        (frames, stacked, height, width).
     cell_px : int
         Pixels along the side of what the network answers one number for.
 
     Returns
     -------
     Tensor
-        The answer, as if the frames had been given at once.
+        The answer, as if the frames had been given at once (but for `FrameSummary`).
     """
     height, width = seen.shape[-2:]
+    stacks = seen[:, None] if seen.ndim == 3 else seen
     if max(height, width) <= _TILE_PX + 2 * _HALO_PX:
-        return answer(seen[:, None])
+        return answer(stacks)
     rows: list[Tensor] = []
     for top in range(0, height, _TILE_PX):
         row: list[Tensor] = []
         for left in range(0, width, _TILE_PX):
             above = min(_HALO_PX, top)
             before = min(_HALO_PX, left)
-            tile = seen[
+            tile = stacks[
                 :,
-                None,
+                :,
                 top - above : top + _TILE_PX + _HALO_PX,
                 left - before : left + _TILE_PX + _HALO_PX,
             ]
