@@ -17,7 +17,8 @@ from cloudtrainer.config import Config
 from cloudtrainer.version import __version__
 
 VERBS = [
-    "init", "simulate", "train", "models", "export", "analyze", "demo", "info", "settings",
+    "init", "simulate", "train", "twin", "models", "export", "analyze", "score", "demo", "info",
+    "settings",
 ]  # fmt: skip
 
 
@@ -221,9 +222,11 @@ def trained(monkeypatch):
     """Record what `train` is called with, in place of training."""
     calls = []
 
-    def record(workspace, config, *, resume, start):
+    def record(workspace, config, *, resume, start, twins):
         calls.append(
-            SimpleNamespace(workspace=workspace, config=config, resume=resume, start=start)
+            SimpleNamespace(
+                workspace=workspace, config=config, resume=resume, start=start, twins=twins
+            )
         )
         return "[b]trained[/b]"
 

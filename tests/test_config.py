@@ -288,7 +288,7 @@ def test_of_two_pairs_for_one_setting_the_last_counts():
         ("", r"give section\.key=value"),
         ("=3", r"^'': no such setting"),
         ("gradient_clip=0.5", r"the nearest is training\.gradient_clip;"),
-        ("model.epochs=3", r"the nearest is training\.epochs;"),
+        ("model.epochs=3", r"the nearest is twin\.epochs;"),
         ("trainig.seed=3", r"the nearest is training\.seed;"),
         ("analysis.search_range=3", r"the nearest is analysis\.search_range_px;"),
         ("scenes.peak_snr.low=3", r"the nearest is scenes\.peak_snr;"),

@@ -24,13 +24,13 @@ def bulk_water(shared_data, tmp_path_factory):
 
 @pytest.mark.slow
 def test_bulk_water_shows_as_many_dark_spheres_as_there_are(bulk_water):
-    # Spheres in focus: those far out of focus are detected as well, but not measured.
+    # 300 to 400 are in focus; of those blurred by a third the bundled model is sure as well.
     counts = bulk_water.tracks.groupby("frame").size()
     assert len(counts) == 150
-    assert 250 <= counts.mean() <= 450
+    assert 300 <= counts.mean() <= 600
     assert bulk_water.summary["measured"]["particles_per_frame"] == pytest.approx(counts.mean())
     # Every frame is like the others: none is lost and none is full of noise.
-    assert counts.between(200, 500).all()
+    assert counts.between(0.7 * counts.mean(), 1.3 * counts.mean()).all()
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ _HOMES = {
     "fit_diffusion_models": "cloudtrainer.diffusion",
     "load_model": "cloudtrainer.detector",
     "score_detections": "cloudtrainer.evaluation",
+    "score_tracks": "cloudtrainer.evaluation",
     "track_particles": "cloudtrainer.tracking",
     "train": "cloudtrainer.training",
     "visualize_msd_analysis": "cloudtrainer.figures",

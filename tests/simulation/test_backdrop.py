@@ -245,8 +245,8 @@ def test_a_seed_gives_one_batch_and_the_truth_is_inside(Camera, film, smooth_bac
     backdrop = measure_backdrop(video)
     first = draw_over(backdrop, SceneSettings(), 12, 64, generator(3))
     again = draw_over(backdrop, SceneSettings(), 12, 64, generator(3))
-    for name, values in vars(first).items():
-        assert torch.equal(values, getattr(again, name)), name
+    for name in ("images", "x", "y", "present", "brightest"):
+        assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(
         first.images, draw_over(backdrop, SceneSettings(), 12, 64, generator(4)).images
     )

@@ -340,14 +340,14 @@ def test_the_same_state_of_the_generator_gives_the_same_crops(crops):
         first = augment(before, ALL, 32, generator(seed))
         again = augment(before, ALL, 32, generator(seed))
         other = augment(before, ALL, 32, generator(seed + 100))
-        for name, values in vars(first).items():
-            assert torch.equal(values, getattr(again, name)), name
+        for name in ("images", "x", "y", "present", "brightest"):
+            assert torch.equal(getattr(first, name), getattr(again, name)), name
         assert not torch.equal(first.images, other.images)
 
 
 def test_the_crops_that_are_given_are_left_as_they_are():
     before = lit(32, source_side(ALL, 32))
-    kept = {name: values.clone() for name, values in vars(before).items()}
+    kept = {name: values.clone() for name, values in vars(before).items() if name != "context"}
     after = augment(before, ALL, 32, generator())
     assert after.images.shape == (32, 32, 32)
     assert after.images.dtype == torch.float32

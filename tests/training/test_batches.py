@@ -105,6 +105,7 @@ def test_shares_add_up_to_the_batch_and_over_the_steps_to_what_was_asked(
             (1 - labelled) * (0.5 if drawn_over else 0.0),
             labelled * (1 - rehearsed),
             labelled * rehearsed,
+            0.0,
         )
         for drawn, share in zip(np.sum(steps, axis=0), wanted, strict=True):
             assert drawn == 0 if share == 0 else abs(drawn - share * 60 * batch_size) < 2
@@ -199,8 +200,8 @@ def test_a_step_always_has_the_same_batch(tiny, labelled, backdrop, kinds):
     assert first.images.shape == (4, 32, 32)
     torch.rand(3)
     again = BatchMaker(tiny(), *parts).draw(7, CPU)
-    for name, values in vars(first).items():
-        assert torch.equal(values, getattr(again, name)), name
+    for name in ("images", "x", "y", "present", "brightest"):
+        assert torch.equal(getattr(first, name), getattr(again, name)), name
     others = [
         BatchMaker(tiny(), *parts).draw(8, CPU),
         BatchMaker(tiny(seed=1), *parts).draw(7, CPU),

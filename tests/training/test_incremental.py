@@ -13,11 +13,11 @@ from cloudtrainer.errors import ModelError
 from cloudtrainer.simulation import simulate_experiment, write_experiment
 from cloudtrainer.training import (
     compare_models,
+    ensemble,
     export_checkpoint,
     finish,
     fit,
     list_models,
-    run,
     train,
 )
 
@@ -47,13 +47,13 @@ def add_video(place, name, seed=11, **settings):
 @pytest.fixture
 def batches(monkeypatch):
     """Return the batch makers of all runs."""
-    made, fitting = [], run.Fitting
+    made, fitting = [], ensemble.Fitting
 
     def spy(config, maker, *rest, **keywords):
         made.append(maker)
         return fitting(config, maker, *rest, **keywords)
 
-    monkeypatch.setattr(run, "Fitting", spy)
+    monkeypatch.setattr(ensemble, "Fitting", spy)
     return made
 
 
@@ -183,7 +183,7 @@ def test_changed_labels_are_learned_again(workspace, tiny):
 
 def spoil(monkeypatch):
     """Let a run forget everything."""
-    fitting = run.Fitting.train
+    fitting = ensemble.Fitting.train
 
     def forget(self):
         detector, history = fitting(self)
@@ -191,7 +191,7 @@ def spoil(monkeypatch):
             torch.nn.init.zeros_(values)
         return detector, history
 
-    monkeypatch.setattr(run.Fitting, "train", forget)
+    monkeypatch.setattr(ensemble.Fitting, "train", forget)
 
 
 @pytest.fixture

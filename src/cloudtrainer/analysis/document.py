@@ -10,7 +10,8 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
-from cloudtrainer.report import Headline, Report, ReportTable
+from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable
+from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.version import __version__
 
 # Differences of alpha below this are not shown.
@@ -23,6 +24,7 @@ def video_report(
     measured: Measurement,
     summary: dict[str, Any],
     pictures: list[Picture],
+    twin: TwinModel | None = None,
 ) -> Report:
     """Return the report of one video or table of tracks."""
     return Report(
@@ -30,9 +32,9 @@ def video_report(
         subtitle=_subtitle(source),
         headline=_headline(measured, summary),
         warnings=tuple(summary["warnings"]),
-        figures=tuple(picture.figure for picture in pictures),
+        figures=(*(picture.figure for picture in pictures), *_twin_figure(twin)),
         tables=(_numbers_table(tracked, measured, summary), _checks_table(measured)),
-        methods=_methods(source, tracked, measured, summary["config"]),
+        methods=_methods(source, tracked, measured, summary),
         settings=summary["config"],
         provenance={
             "video": summary["video"],
@@ -41,6 +43,19 @@ def video_report(
             "version": __version__,
         },
     )
+
+
+def _twin_figure(twin: TwinModel | None) -> tuple[ReportFigure, ...]:
+    if twin is None or not twin.picture:
+        return ()
+    heading = "The video and its twin"
+    caption = (
+        "The detector learned from simulated scenes like the one in the middle, and is as good as "
+        "these are like the video: compare sizes, rings and crowding, the intensities, the power "
+        "spectra (lines that part at high frequencies: another noise) and the light around "
+        "particles of each shape."
+    )
+    return (ReportFigure(heading=heading, caption=caption, png=twin.picture, alt=heading),)
 
 
 def combined_report(
@@ -134,7 +149,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         (
             "tracks left out",
             found["tracks_left_out"],
-            "much less sure than the others: far out of focus, very dim, or noise",
+            tracked.why_left_out,
         ),
         (
             f"localisation error ({length}, each axis)",
@@ -197,13 +212,22 @@ def _checks_table(measured: Measurement) -> ReportTable:
 
 
 def _methods(
-    source: Source, tracked: Tracked, measured: Measurement, settings: dict[str, Any]
+    source: Source, tracked: Tracked, measured: Measurement, summary: dict[str, Any]
 ) -> str:
     """Return a paragraph for the methods of a paper, with this analysis's own numbers."""
+    settings = summary["config"]
     D = measured.diffusion
     parts = []
     if source.video is not None:
-        parts.append(f"Particles were located by a neural network (cloudtrainer {__version__}).")
+        learned = (
+            ", trained without labels on simulated scenes that match the background, noise, "
+            "shapes, brightness and density measured in the video"
+            if "twin" in summary
+            else ""
+        )
+        parts.append(
+            f"Particles were located by a neural network (cloudtrainer {__version__}){learned}."
+        )
     if tracked.search_range_px is not None:
         parts.append(
             "Positions were linked by the least sum of squared steps (Crocker & Grier 1996) at a "
@@ -216,8 +240,7 @@ def _methods(
     if tracked.left_out:
         parts.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
-            f"whose mean probability was below {settings['min_relative_probability']:g} times that "
-            "of the surest tenth."
+            f"{tracked.how_left_out}."
         )
     parts.append(tracked.drift.sentence)
     if not np.isfinite(D.value):

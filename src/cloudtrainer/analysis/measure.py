@@ -113,9 +113,9 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             seed=seed,
         )
         warnings.append(
-            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
-            "because the detector was much less sure of them (out of focus, dim, or noise); with "
-            f"them D would be {everything}. --min-relative-probability 0 keeps all."
+            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
+            f"{tracked.why_left_out}. With them D would be {everything}. "
+            "--min-relative-probability 0 keeps all."
         )
     return Measurement(
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),

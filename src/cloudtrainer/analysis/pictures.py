@@ -122,9 +122,9 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
             title=f"frame {number + source.origin[0]}",
         ),
         "Detections",
-        "A typical frame with all that was found in it; tracks that are much less sure than the "
-        "others are left out of the measurement afterwards. If particles are missed or noise is "
-        "found, change the threshold or train a detector on labelled frames of your own.",
+        "A typical frame with all that was found in it, also what does not enter D afterwards. If "
+        "particles are missed or noise is found, change the threshold, or train a detector: on the "
+        "video's twin (--twin), or on labelled frames of your own.",
     )
     add(
         "particles_per_frame",

@@ -17,12 +17,14 @@ from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
+from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, told
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
+from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.video import Video
 
 Input = Video | pd.DataFrame | NDArray[Any] | str | Path
@@ -88,8 +90,10 @@ def analyze(
     region: tuple[int, int, int, int] | None = None,
     channel: int | None = None,
     plane: int | None = None,
+    twin: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> Analysis:
     """Measure diffusion in videos, from detections to a report.
 
@@ -102,7 +106,8 @@ def analyze(
     out : str or Path
         Folder for the results; it appears whole or not at all.
     model : ParticleDetector, str, Path or None
-        A detector, or what `load_model` takes; None: the bundled model.
+        A detector, or what `load_model` takes; None: the bundled model. The folder of a twin is
+        taken with what it says of the focus.
     config : Config, optional
         The settings; the section ``analysis`` is used.
     pixel_size_um, frame_interval_s : float, optional
@@ -115,10 +120,16 @@ def analyze(
         x, y, width and height of the part to use, px.
     channel, plane : int, optional
         Channel and Z-plane of a file that has several.
+    twin : bool
+        Teach a detector the twin of each video first, and analyse with that one: minutes a video.
+        It is kept in ``out``, and taken again for the same video and settings. A video whose twin
+        cannot be made is analysed with the bundled model, with a warning.
     overwrite : bool
         Replace the results that ``out`` holds.
     progress : callable, optional
         Called with the frames done and the number of all frames, for each video.
+    say : callable, optional
+        Told, in sentences, what a twin is like while it is made.
 
     Returns
     -------
@@ -137,6 +148,8 @@ def analyze(
     )
     if not inputs:
         raise ConfigError("no video was given")
+    if twin and model is not None:
+        raise ConfigError("a twin is learned beginning with the bundled model: give no other model")
     config = config or Config()
     given = Given(pixel_size_um, frame_interval_s, exposure_s, frames, region, channel, plane)
     out = Path(out)
@@ -145,35 +158,47 @@ def analyze(
         sources = [open_source(thing, given) for thing in inputs]
         _check_replicates(sources)
         needed = any(source.video is not None for source in sources)
-        detector = _detector(model) if needed else None
-        if len(sources) == 1:
-            return _analyse_one(sources[0], detector, config, folder, out, progress)
+        common = given_twin(model)
+        detector = _detector(common.detector if common else model) if needed else None
+        places = [(folder, out)]
+        if len(sources) > 1:
+            places = [(folder / name, out / name) for name in _folder_names(sources)]
         singles = []
-        for source, name in zip(sources, _folder_names(sources), strict=True):
-            (folder / name).mkdir()
-            singles.append(
-                _analyse_one(source, detector, config, folder / name, out / name, progress)
-            )
+        for source, (new, final) in zip(sources, places, strict=True):
+            new.mkdir(exist_ok=True)
+            own: TwinModel | str | None = common
+            if twin:
+                own = model_of_twin(source, new, final, config, say or _say_nothing)
+            singles.append(_analyse_one(source, detector, own, config, new, final, progress))
+        if len(sources) == 1:
+            return singles[0]
         return _join(singles, config, folder, out)
 
 
 def _analyse_one(
     source: Source,
     detector: ParticleDetector | None,
+    own: TwinModel | str | None,
     config: Config,
     folder: Path,
     out: Path,
     progress: Progress | None,
 ) -> Analysis:
     settings = config.analysis
+    twin = own if isinstance(own, TwinModel) else None
+    doubts = (own,) if isinstance(own, str) else () if twin is None else twin.doubts
     if source.video is not None and detector is not None:
-        tracked = track_video(source.video, detector, settings, progress)
+        detector = detector if twin is None else twin.detector.to(detector.device)
+        tracked = track_video(source.video, detector, settings, progress, twin)
         model = _described(detector, tracked, settings.threshold)
     else:
         tracked, model = given_tracks(source, settings), None
     measured = measure(tracked, source, settings)
-    warnings = (*source.warnings, *tracked.warnings, *measured.warnings)
-    summary = finite(summarise(source, tracked, measured, config, warnings, model))
+    warnings = (*source.warnings, *doubts, *tracked.warnings, *measured.warnings)
+    summary = summarise(source, tracked, measured, config, warnings, model)
+    if twin is not None:
+        summary["twin"] = told(twin)
+    summary = finite(summary)
 
     detections = _in_whole_video(tracked.detections, source)
     tracks = _in_whole_video(tracked.tracks, source)
@@ -189,7 +214,8 @@ def _analyse_one(
     for picture in pictures:
         (folder / "figures" / f"{picture.name}.png").write_bytes(picture.figure.png)
         (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
-    write_report(folder / "report.html", video_report(source, tracked, measured, summary, pictures))
+    report = video_report(source, tracked, measured, summary, pictures, twin)
+    write_report(folder / "report.html", report)
     write_json(summary, folder / "summary.json")
     return Analysis(
         out=out,
@@ -265,6 +291,10 @@ def _check_replicates(sources: list[Source]) -> None:
                 f"{source.name}: holds the same as {seen[source.sha256]}; give each video once"
             )
         seen[source.sha256] = source.name
+
+
+def _say_nothing(_: str) -> None:
+    """Leave the twin untold."""
 
 
 def _detector(model: ParticleDetector | str | Path | None) -> ParticleDetector:

@@ -38,6 +38,8 @@ def summarise(
             "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),
             "tracks_left_out": tracked.left_out,
+            "tracks_left_out_because": tracked.why_left_out if tracked.left_out else None,
+            "linked_per_frame": _linked_per_frame(tracked, source),
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
@@ -84,6 +86,11 @@ def _per_frame(tracked: Tracked, source: Source) -> float | None:
         return None
     counted = tracked.detections if tracked.tracks.empty else tracked.tracks
     return len(counted) / source.shape[0]
+
+
+def _linked_per_frame(tracked: Tracked, source: Source) -> float | None:
+    """Return the particles of a frame that are in tracks, measured or not."""
+    return None if source.shape is None else len(tracked.linked) / source.shape[0]
 
 
 def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:

@@ -8,13 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.twins import tracks_in_focus
 from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.inference import (
     Progress,
     extract_particles_from_predictions,
+    missing_neighbours,
     polarity_sign,
 )
+from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
     Drift,
     SearchRange,
@@ -27,6 +30,9 @@ from cloudtrainer.tracking import (
     track_particles,
 )
 from cloudtrainer.video import Video
+
+# Measured: steps of 3 errors and more bias D by at most a few per cent (docs/detector.md).
+_STEPS_OVER_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Tracked:
         Tracks, drift taken out: the detections' columns and ``particle``.
     linked : DataFrame
         All tracks as they were linked: where the particles are in the frames, drift included, and
-        also those that were left out because the detector was much less sure of them.
+        also those that are not measured.
     polarity : str or None
         "bright" or "dark": what was looked for; None where tracks were given.
     search_range_px : float or None
@@ -56,6 +62,9 @@ class Tracked:
         The common motion and what was done about it.
     warnings : tuple of str
         What the user should know.
+    why_left_out, how_left_out : str
+        Why tracks are linked and not measured, and by what they were told: the end of a sentence
+        that begins with "tracks were left out".
     """
 
     detections: pd.DataFrame
@@ -68,6 +77,8 @@ class Tracked:
     scan: pd.DataFrame | None
     drift: Drift
     warnings: tuple[str, ...]
+    why_left_out: str = ""
+    how_left_out: str = ""
 
     @property
     def left_out(self) -> int:
@@ -92,8 +103,13 @@ def track_video(
     model: ParticleDetector,
     settings: AnalysisSettings,
     progress: Progress | None = None,
+    twin: TwinModel | None = None,
 ) -> Tracked:
-    """Detect, mask static specks, link, and take out drift."""
+    """Detect, mask static specks, link, and take out drift.
+
+    Tracks of particles that are not in focus are linked and not measured: where the detector has
+    learned the video's twin, by the height of their peaks, otherwise by how sure it is of them.
+    """
     sign = polarity_sign(model, video, settings.polarity)
     polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
     found = extract_particles_from_predictions(
@@ -106,7 +122,8 @@ def track_video(
     )
     masked = static_specks(found, n_frames=len(video))
     detections = masked.detections.reset_index(drop=True)
-    warnings = []
+    short = missing_neighbours(model, video)
+    warnings = [] if short is None else [short]
     if len(masked.specks):
         warnings.append(
             f"{len(masked.specks)} static specks (hot pixels, dirt or stuck particles) were "
@@ -131,10 +148,19 @@ def track_video(
     if warning is not None:
         warnings.append(warning)
     linked = track_particles(detections, reach, settings.memory_frames, settings.min_track_frames)
-    tracks = _sure_tracks(linked, settings.min_relative_probability)
+    if twin is not None:
+        focus = twin.focus if settings.min_relative_probability > 0 else None
+        tracks = tracks_in_focus(linked, video, sign, focus)
+        why, how = _out_of_focus(twin)
+    else:
+        tracks = _sure_tracks(linked, settings.min_relative_probability)
+        why, how = _unsure(settings.min_relative_probability)
     drift = subtract_drift(tracks, settings.drift)
     if drift.significant:
         warnings.append(drift.sentence)
+    shared = _shared_frames(model.context_frames, drift.tracks)
+    if shared is not None:
+        warnings.append(shared)
     return Tracked(
         detections=detections,
         specks=len(masked.specks),
@@ -146,6 +172,8 @@ def track_video(
         scan=scan,
         drift=drift,
         warnings=tuple(warnings),
+        why_left_out=why,
+        how_left_out=how,
     )
 
 
@@ -179,6 +207,48 @@ def _sure_tracks(tracks: pd.DataFrame, relative: float) -> pd.DataFrame:
     sure = tracks.groupby("particle")["probability"].mean().quantile(0.9)
     kept = filter_tracks(tracks, min_frames=1, min_mean_probability=relative * float(sure))
     return kept.reset_index(drop=True)
+
+
+def _unsure(relative: float) -> tuple[str, str]:
+    return (
+        "the detector was much less sure of them (far out of focus, very dim, or noise)",
+        f"whose mean probability was below {relative:g} times that of the surest tenth",
+    )
+
+
+def _out_of_focus(twin: TwinModel) -> tuple[str, str]:
+    if twin.focus is None:
+        return "", ""
+    return (
+        "they are out of focus, with peaks less than half as high as in the focal plane",
+        f"whose median peak was less than {twin.focus.least:.3g} counts high, half of what it is "
+        "in the focal plane",
+    )
+
+
+def _shared_frames(context_frames: int, tracks: pd.DataFrame) -> str | None:
+    """Say that short lags overstate D, where positions of slow particles rest on shared frames.
+
+    Errors of neighbouring frames are then alike, and what estimators of D subtract for independent
+    errors is too little. It matters where a step is not much larger than the error of a position.
+    """
+    if context_frames == 0 or tracks.empty:
+        return None
+    ordered = tracks.sort_values(["particle", "frame"])
+    moved = ordered[["particle", "frame", "x", "y"]].diff()
+    consecutive = (moved["particle"] == 0) & (moved["frame"] == 1)
+    if not consecutive.any():
+        return None
+    square = float((moved.loc[consecutive, ["x", "y"]] ** 2).to_numpy().mean())
+    error = float((ordered[["x_error", "y_error"]] ** 2).to_numpy().mean())
+    if not square < (1 + _STEPS_OVER_ERRORS**2) * error:
+        return None
+    return (
+        f"The model sees {2 * context_frames + 1} frames at once, and the particles move little "
+        "between frames compared with the error of a position: errors of neighbouring frames are "
+        f"not independent, and D from lags under {2 * context_frames + 1} frames may be too high. "
+        "Compare it with that of a model that sees each frame alone."
+    )
 
 
 def _why_no_tracks(detections: pd.DataFrame, frames: int) -> str:

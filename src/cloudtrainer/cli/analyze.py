@@ -63,6 +63,14 @@ def analyze(
     plane: Annotated[
         int | None, typer.Option(help="Z-plane of a file with several, from 0.")
     ] = None,
+    twin: Annotated[
+        bool,
+        typer.Option(
+            "--twin",
+            help="First train a detector on simulated scenes like the video, without labels; a few "
+            "minutes a video, and kept for the next time.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results in the output folder.")
     ] = False,
@@ -96,8 +104,10 @@ def analyze(
             region=area,
             channel=channel,
             plane=plane,
+            twin=twin,
             overwrite=overwrite,
             progress=progress,
+            say=lambda line: console.print(escape(line)),
         )
     console.print(escape(str(analysis)))
     console.print(f"Report: {escape(str(out / 'report.html'))}")

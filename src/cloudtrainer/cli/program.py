@@ -11,9 +11,11 @@ from cloudtrainer.cli.info import info
 from cloudtrainer.cli.labels import labels_app
 from cloudtrainer.cli.models import export, models
 from cloudtrainer.cli.output import complaints
+from cloudtrainer.cli.score import score
 from cloudtrainer.cli.settings import settings
 from cloudtrainer.cli.simulate import demo, simulate
 from cloudtrainer.cli.train import init, train
+from cloudtrainer.cli.twin import twin
 from cloudtrainer.errors import CloudTrainerError
 
 app = typer.Typer(
@@ -27,9 +29,11 @@ app = typer.Typer(
 app.command()(init)
 app.command()(simulate)
 app.command()(train)
+app.command()(twin)
 app.command()(models)
 app.command()(export)
 app.command()(analyze)
+app.command()(score)
 app.command()(demo)
 app.command()(info)
 app.command()(settings)

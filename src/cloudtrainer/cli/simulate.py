@@ -9,7 +9,13 @@ from rich.markup import escape
 
 from cloudtrainer.cli.options import option
 from cloudtrainer.cli.output import console, progress_bar
-from cloudtrainer.config import ExperimentSettings, explain
+from cloudtrainer.config import (
+    CameraSettings,
+    Config,
+    ExperimentSettings,
+    OpticsSettings,
+    explain,
+)
 from cloudtrainer.errors import ConfigError
 
 _E = ExperimentSettings()
@@ -43,6 +49,15 @@ def simulate(
         float, option(ExperimentSettings, "read_noise_photons")
     ] = _E.read_noise_photons,
     seed: Annotated[int, option(ExperimentSettings, "seed")] = _E.seed,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A setting of the microscope or the camera, such as optics.kind=brightfield; may "
+            "be given several times; see: cloudtrainer settings optics. With one of the camera, "
+            "camera.read_noise counts in place of --read-noise-photons.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a video that is there.")] = False,
 ) -> None:
     """Simulate a video of Brownian particles, and write the truth beside it."""
@@ -66,11 +81,24 @@ def simulate(
         )
     except ValidationError as error:
         raise ConfigError(explain(error)) from None
-    truth = write_experiment(simulate_experiment(settings), out, overwrite=overwrite)
+    experiment = simulate_experiment(settings, *_seen_with(values or []))
+    truth = write_experiment(experiment, out, overwrite=overwrite)
     console.print(
         f"Wrote {settings.frames} frames to {escape(str(out))} and the truth to "
         f"{escape(str(truth))}."
     )
+
+
+def _seen_with(pairs: list[str]) -> tuple[OpticsSettings, CameraSettings | None]:
+    """Return the microscope, and the camera where one is described."""
+    given = Config().with_values(pairs)
+    sections = {pair.strip().partition(".")[0] for pair in pairs}
+    if sections - {"optics", "camera"}:
+        raise ConfigError(
+            f"--set {', '.join(pairs)}: a simulated experiment has settings of optics and camera "
+            "alone; the others are options of their own, see: cloudtrainer simulate --help"
+        )
+    return given.optics, given.camera if "camera" in sections else None
 
 
 def demo(

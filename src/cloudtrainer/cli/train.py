@@ -43,6 +43,7 @@ def train(
     simulated_share: Annotated[float | None, option(TrainingSettings, "simulated_share")] = None,
     rehearsal_share: Annotated[float | None, option(TrainingSettings, "rehearsal_share")] = None,
     seed: Annotated[int | None, option(TrainingSettings, "seed")] = None,
+    ensemble: Annotated[int | None, option(TrainingSettings, "ensemble")] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -67,6 +68,15 @@ def train(
             "place of leaving them out.",
         ),
     ] = False,
+    twin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--twin",
+            metavar="VIDEO",
+            help="A video without labels whose particles, background and noise are measured and "
+            "simulated, to be learned too; may be given several times.",
+        ),
+    ] = None,
     devices: Annotated[int | None, option(TrainingSettings, "devices")] = None,
     num_nodes: Annotated[int | None, option(TrainingSettings, "num_nodes")] = None,
     strategy: Annotated[str | None, option(TrainingSettings, "strategy")] = None,
@@ -91,6 +101,7 @@ def train(
         "simulated_share": simulated_share,
         "rehearsal_share": rehearsal_share,
         "seed": seed,
+        "ensemble": ensemble,
         "incremental": False if full else None,
         "unlabelled": "simulate" if simulate_unlabelled else None,
         "devices": devices,
@@ -104,7 +115,7 @@ def train(
     from cloudtrainer.training import train as run
     from cloudtrainer.training.processes import is_first_process
 
-    result = run(workspace, checked, resume=resume, start=start)
+    result = run(workspace, checked, resume=resume, start=start, twins=twin or [])
     if is_first_process():
         console.print(escape(str(result)))
 

@@ -6,6 +6,7 @@ that an earlier ``config.json`` loads as it is.
 """
 
 from cloudtrainer.config.configuration import Config, explain, setting_fields
+from cloudtrainer.config.optics import CameraSettings, OpticsSettings
 from cloudtrainer.config.sections import (
     AnalysisSettings,
     AugmentationSettings,
@@ -15,16 +16,20 @@ from cloudtrainer.config.sections import (
     SceneSettings,
     TrainingSettings,
 )
+from cloudtrainer.config.twin import TwinSettings
 
 __all__ = [
     "AnalysisSettings",
     "AugmentationSettings",
+    "CameraSettings",
     "Config",
     "DataSettings",
     "ExperimentSettings",
     "ModelSettings",
+    "OpticsSettings",
     "SceneSettings",
     "TrainingSettings",
+    "TwinSettings",
     "explain",
     "setting_fields",
 ]

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from cloudtrainer.config.optics import CameraSettings, OpticsSettings
 from cloudtrainer.config.sections import (
     AnalysisSettings,
     AugmentationSettings,
@@ -17,6 +18,7 @@ from cloudtrainer.config.sections import (
     Section,
     TrainingSettings,
 )
+from cloudtrainer.config.twin import TwinSettings
 from cloudtrainer.errors import ConfigError
 
 
@@ -32,6 +34,9 @@ class Config(Section):
     augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
     data: DataSettings = Field(default_factory=DataSettings)
     scenes: SceneSettings = Field(default_factory=SceneSettings)
+    optics: OpticsSettings = Field(default_factory=OpticsSettings)
+    camera: CameraSettings = Field(default_factory=CameraSettings)
+    twin: TwinSettings = Field(default_factory=TwinSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
 
     @classmethod

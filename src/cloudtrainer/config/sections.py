@@ -63,6 +63,23 @@ class ModelSettings(Section):
     grid_channels: list[Annotated[int, Field(ge=4, le=512)]] = _listed(
         [32, 48, 64], "Channels of the grid network, from half resolution down (architecture grid)."
     )
+    context_frames: int = _setting(
+        0,
+        "Frames before and after each one that the grid network sees with it, for dim particles.",
+        unit="frames",
+        ge=0,
+        le=3,
+    )
+
+    @model_validator(mode="after")
+    def _only_the_grid_network_sees_neighbours(self) -> Self:
+        if self.context_frames and self.architecture == "unet":
+            raise ValueError(
+                f"context_frames {self.context_frames} needs the grid network; the U-Net of "
+                "versions 2 and 3 sees each frame alone: set model.context_frames=0 or "
+                "model.architecture=grid"
+            )
+        return self
 
 
 class TrainingSettings(Section):
@@ -114,6 +131,13 @@ class TrainingSettings(Section):
     rehearsal_share: float = _setting(
         0.5, "Share of the labelled crops that is from earlier videos.", ge=0.0, le=0.9
     )
+    ensemble: int = _setting(
+        1,
+        "Networks that are trained one after the other and answer together; each takes as long as "
+        "one, in training and in analysis.",
+        ge=1,
+        le=20,
+    )
     max_f1_loss: float = _setting(
         0.01,
         "Largest fall of F1 on earlier videos with which a new model becomes the current one.",
@@ -121,7 +145,7 @@ class TrainingSettings(Section):
         le=1,
     )
     mixed_precision: bool = _setting(
-        True, "Half precision where the device is a GPU; CPUs compute in 32 bit."
+        True, "Half precision on GPUs, and on processors that compute bfloat16 themselves."
     )
     early_stopping: bool = _setting(True, "Stop when the validation loss no longer falls.")
     patience: int = _setting(10, "Epochs without progress before stopping.", ge=1, le=1000)
@@ -183,11 +207,18 @@ class SceneSettings(Section):
     """What simulated training scenes may look like; every scene draws its own values."""
 
     spot_sigma_px: _Range = _range(1.0, 3.5, "Standard deviation of a spot.", "px")
-    peak_snr: _Range = _range(1.0, 30.0, "Peak over the noise at the peak.", "")
-    density_per_1000_px2: _Range = _range(0.05, 4.0, "Particles on 1000 px².", "1/1000 px²")
+    peak_snr: _Range = _range(0.7, 30.0, "Peak over the noise at the peak.", "")
+    density_per_1000_px2: _Range = _range(0.05, 8.0, "Particles on 1000 px².", "1/1000 px²")
     background_photons: _Range = _range(5.0, 2000.0, "Background level.", "photons/px")
     background_structure: float = _setting(
         0.5, "Largest uneven background, as a share of the brightest spot.", ge=0.0, le=5.0
+    )
+    background_structure_snr: float = _setting(
+        12.0,
+        "Largest uneven background over its noise, however dim the particles; with a structure of "
+        "0 there is none.",
+        ge=0.3,
+        le=1000,
     )
     ring_share: float = _setting(0.35, "Share of scenes with defocus rings.", ge=0.0, le=1.0)
     clutter_share: float = _setting(

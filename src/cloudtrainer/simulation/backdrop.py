@@ -11,8 +11,10 @@ from torch import Tensor
 
 from cloudtrainer.config import SceneSettings
 from cloudtrainer.errors import VideoError
+from cloudtrainer.simulation.draw import Draw
+from cloudtrainer.simulation.moving import repeat_at_ends
 from cloudtrainer.simulation.noise import Noise, measure_noise
-from cloudtrainer.simulation.scenes import Draw, Scenes, draw_particles
+from cloudtrainer.simulation.scenes import Scenes, draw_particles
 from cloudtrainer.video import Video
 
 _FRAMES = 60
@@ -160,6 +162,7 @@ def draw_over(
     images: int,
     size_px: int,
     generator: torch.Generator,
+    context_frames: int = 0,
 ) -> Scenes:
     """Draw scenes of simulated particles over crops of a real background, with its noise.
 
@@ -179,6 +182,8 @@ def draw_over(
         Side of a scene in pixels.
     generator : torch.Generator
         Source of every random number; its device is the device of the scenes.
+    context_frames : int
+        Frames before and after each image: particles move between them, the background stays.
 
     Returns
     -------
@@ -194,27 +199,51 @@ def draw_over(
     sigma = draw.log_between(settings.spot_sigma_px.low, settings.spot_sigma_px.high, (images, 1))
     # Smoothing takes noise from a pixel but little from a spot: the noise before it counts.
     variance = variance / noise.left_by_blur
-    particles = draw_particles(settings, draw, sigma, variance, noise.gain, size_px)
+    particles = draw_particles(settings, draw, sigma, variance, noise.gain, size_px, context_frames)
+    # Noise is added to one image like to another, whatever scene it is a frame of.
+    expected = (ground[:, None] + particles.frames).flatten(0, 1)
+    counts = filmed(expected, noise, step, backdrop.lowest, generator).view(particles.frames.shape)
+    if context_frames:
+        counts = repeat_at_ends(counts, draw)
+    scenes = particles.scenes(counts)
+    return replace(scenes, brightest=scenes.brightest.clamp(min=backdrop.highest))
+
+
+def filmed(
+    expected: Tensor, noise: Noise, step: float, lowest: float, generator: torch.Generator
+) -> Tensor:
+    """Return counts as the video's camera gives them: with its noise, in its steps.
+
+    Parameters
+    ----------
+    expected : Tensor
+        Counts without noise, (images, height, width).
+    noise : Noise
+        The noise of a pixel.
+    step, lowest : float
+        Distance of neighbouring values, 0 where they are continuous, and the least value.
+    generator : torch.Generator
+        Source of every random number.
+    """
     if step > 0:
         # Rounding gives its own share of the noise back.
         unrounded = math.sqrt(max(0.0, noise.read_noise**2 - step**2 / 12))
-        counts = replace(noise, read_noise=unrounded).add(ground + particles.light, generator)
-        counts = backdrop.lowest + step * ((counts - backdrop.lowest) / step).round()
+        counts = replace(noise, read_noise=unrounded).add(expected, generator)
+        counts = lowest + step * ((counts - lowest) / step).round()
     else:
-        counts = noise.add(ground + particles.light, generator)
+        counts = noise.add(expected, generator)
     # Below its least value the camera, or whoever exported the video, cuts off.
-    scenes = particles.scenes(counts.clamp(min=backdrop.lowest))
-    return replace(scenes, brightest=scenes.brightest.clamp(min=backdrop.highest))
+    return counts.clamp(min=lowest)
 
 
 def _crops(background: Tensor, images: int, size_px: int, draw: Draw) -> Tensor:
     """Cut crops at random places, mirrored and turned at random, (images, size_px, size_px)."""
-    rows, columns = (_places(side, images, size_px, draw) for side in background.shape)
+    rows, columns = (crop_places(side, images, size_px, draw) for side in background.shape)
     crops = background[rows[:, :, None], columns[:, None, :]]
     return torch.where(draw.chance(0.5, (images, 1, 1)), crops.transpose(1, 2), crops)
 
 
-def _places(length: int, images: int, size_px: int, draw: Draw) -> Tensor:
+def crop_places(length: int, images: int, size_px: int, draw: Draw) -> Tensor:
     """Draw which rows or columns each crop shows, (images, size_px)."""
     choices = length - size_px + 1 if length >= size_px else 2 * length
     first = (choices * draw.uniform((images, 1))).long().clamp(max=choices - 1)

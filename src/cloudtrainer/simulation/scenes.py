@@ -1,18 +1,24 @@
 """Random training scenes: images whose every property is drawn anew, and their exact positions."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cloudtrainer.config import SceneSettings
 from cloudtrainer.simulation.camera import photon_noise, read_noise, uneven_background
+from cloudtrainer.simulation.draw import Draw
+from cloudtrainer.simulation.moving import draw_motion, in_frames, repeat_at_ends
 from cloudtrainer.simulation.spots import Spots, render_spots
 
 # A network does not see a ring's far side from farther than this.
 _WIDEST_RING_PX = 14.0
 _MOST_CLUTTER = 40
+# Of clutter that is seen in several frames: dirt on the glass or the optics.
+_STILL_CLUTTER = 0.3
+# Of scenes with hot pixels: those where each is hot in one frame only, as cosmic rays leave them.
+_BRIEF_SPECKS = 0.25
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Scenes:
     brightest : Tensor
         Largest intensity of the video that an image is from, (images,); of a simulated image its
         own. Models of versions 2.0 and 3.0 divide by it.
+    context : Tensor or None
+        Each image between those before and after it, (images, 2 k + 1, height, width); None where
+        the images stand alone. The truth is that of the middle frames, which are ``images``.
     """
 
     images: Tensor
@@ -37,10 +46,24 @@ class Scenes:
     y: Tensor
     present: Tensor
     brightest: Tensor
+    context: Tensor | None = None
+
+    @property
+    def frames(self) -> Tensor:
+        """Each image with its neighbours, (images, 2 k + 1, height, width); without, k is 0."""
+        return self.images[:, None] if self.context is None else self.context
+
+    def with_frames(self, frames: Tensor) -> "Scenes":
+        """Return the batch with other images and, where there are several frames, neighbours."""
+        context = frames if frames.shape[1] > 1 else None
+        return replace(self, images=frames[:, frames.shape[1] // 2], context=context)
 
     def to(self, device: torch.device) -> "Scenes":
         """Return the batch on a device."""
-        return Scenes(**{name: values.to(device) for name, values in vars(self).items()})
+        there = {
+            name: values.to(device) for name, values in vars(self).items() if values is not None
+        }
+        return Scenes(**there)
 
 
 def draw_scenes(
@@ -48,6 +71,7 @@ def draw_scenes(
     images: int,
     size_px: int,
     generator: torch.Generator,
+    context_frames: int = 0,
 ) -> Scenes:
     """Draw scenes of random size, brightness, rings, density, background and noise.
 
@@ -61,6 +85,9 @@ def draw_scenes(
         Side of a scene in pixels.
     generator : torch.Generator
         Source of every random number; its device is the device of the scenes.
+    context_frames : int
+        Frames before and after each image. Particles move between them, each scene's alike fast;
+        background and hot pixels stay; the noise is new in each frame.
 
     Returns
     -------
@@ -73,17 +100,34 @@ def draw_scenes(
     background = draw.log_between(
         settings.background_photons.low, settings.background_photons.high, (images, 1)
     )
-    particles = draw_particles(settings, draw, sigma, background, 1.0, size_px)
+    particles = draw_particles(settings, draw, sigma, background, 1.0, size_px, context_frames)
 
-    brightest = particles.spots.peak.amax(dim=1).clamp(min=1.0)
-    share = settings.background_structure * draw.uniform((images,)) ** 2
-    ground = background[:, :, None] + (share * brightest)[:, None, None] * uneven_background(
-        images, size_px, size_px, generator
-    )
-    counts = photon_noise((particles.light + ground).clamp(min=0.01), generator)
-    counts = read_noise(counts, draw.between(0.0, 3.0, (images, 1, 1)), generator)
-    counts = _specks(counts, settings, draw, background[:, :, None])
-    return particles.scenes(_compressed(counts, settings, draw))
+    height = _unevenness(settings, draw, particles.spots.peak.amax(dim=1), background[:, 0])
+    uneven = uneven_background(images, size_px, size_px, generator)
+    ground = background[:, :, None] + height[:, None, None] * uneven
+    counts = photon_noise((particles.frames + ground[:, None]).clamp(min=0.01), generator)
+    counts = read_noise(counts, draw.between(0.0, 3.0, (images, 1, 1, 1)), generator)
+    counts = add_specks(counts, settings, draw, background[:, :, None, None])
+    counts = compress(counts, settings, draw)
+    if context_frames:
+        counts = repeat_at_ends(counts, draw)
+    return particles.scenes(counts)
+
+
+def _unevenness(
+    settings: SceneSettings, draw: Draw, brightest: Tensor, background: Tensor
+) -> Tensor:
+    """Draw the height of each scene's uneven background: up to a share of its brightest particle.
+
+    In half of the scenes it also stands out of the noise, however dim the particles, so that
+    structure without particles is known.
+    """
+    share = settings.background_structure * draw.uniform(brightest.shape) ** 2
+    if settings.background_structure == 0:
+        return share
+    ratio = draw.log_between(0.3, settings.background_structure_snr, brightest.shape)
+    seen = draw.chance(0.5, brightest.shape) * ratio * background.sqrt()
+    return torch.maximum(share * brightest.clamp(min=1.0), seen)
 
 
 @dataclass(frozen=True)
@@ -91,15 +135,29 @@ class Particles:
     """Light of a batch of scenes without ground and noise, (images, height, width), and its truth.
 
     ``present`` are the places of ``spots`` that hold a particle whose centre is inside the image.
+    ``film`` is the light before and after as well, (images, 2 k + 1, height, width); None where the
+    images stand alone.
     """
 
     light: Tensor
     spots: Spots
     present: Tensor
+    film: Tensor | None = None
+
+    @property
+    def frames(self) -> Tensor:
+        """Light of each image with its neighbours, (images, 2 k + 1, height, width)."""
+        return self.light[:, None] if self.film is None else self.film
 
     def scenes(self, counts: Tensor) -> Scenes:
-        """Return the scenes whose images, each the whole of its video, are ``counts``."""
-        return Scenes(counts, self.spots.x, self.spots.y, self.present, counts.amax(dim=(1, 2)))
+        """Return the scenes whose images, each the whole of its video, are ``counts``.
+
+        ``counts`` are of the shape of ``light`` or of ``frames``.
+        """
+        frames = counts[:, None] if counts.ndim == 3 else counts
+        image = frames[:, frames.shape[1] // 2]
+        alone = Scenes(image, self.spots.x, self.spots.y, self.present, image.amax(dim=(1, 2)))
+        return alone.with_frames(frames)
 
 
 def draw_particles(
@@ -109,6 +167,7 @@ def draw_particles(
     variance: Tensor,
     gain: float,
     size_px: int,
+    context_frames: int = 0,
 ) -> Particles:
     """Draw each scene's particles and clutter, with brightness relative to the noise.
 
@@ -126,35 +185,25 @@ def draw_particles(
         the noise does not depend on it, negative where it weakens the noise.
     size_px : int
         Side of a scene in pixels.
+    context_frames : int
+        Frames before and after each image.
     """
     reach = math.ceil(5 * settings.spot_sigma_px.high)
     cluttered = draw.chance(settings.clutter_share, sigma.shape)
     spots, present = _draw_spots(settings, draw, sigma, variance, gain, cluttered, size_px, reach)
     clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
-    light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
     inside = (spots.x > -0.5) & (spots.x < size_px - 0.5) & (spots.y > -0.5)
     inside &= spots.y < size_px - 0.5
-    return Particles(light, spots, present & inside)
-
-
-class Draw:
-    """Random numbers of one generator, on its device."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-
-    def uniform(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
-        return torch.rand(shape, generator=self.generator, device=self.generator.device)
-
-    def between(self, low: float, high: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
-        return low + (high - low) * self.uniform(shape)
-
-    def log_between(self, low: float, high: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
-        low = max(low, 1e-6)
-        return low * (max(high, low) / low) ** self.uniform(shape)
-
-    def chance(self, share: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
-        return self.uniform(shape) < share
+    if context_frames == 0:
+        light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
+        return Particles(light, spots, present & inside)
+    motion = draw_motion(draw, len(sigma))
+    moved, seen = in_frames(spots, motion, context_frames, draw)
+    still = draw.chance(_STILL_CLUTTER, clutter.x.shape)
+    dirt, _ = in_frames(clutter, motion, context_frames, draw, still)
+    film = render_spots(moved, size_px, size_px) + render_spots(dirt, size_px, size_px)
+    film = film.view(len(sigma), 2 * context_frames + 1, size_px, size_px)
+    return Particles(film[:, context_frames], spots, present & inside & seen, film)
 
 
 def _draw_spots(
@@ -172,14 +221,14 @@ def _draw_spots(
     Where others are out of focus, those in focus are more alike in brightness.
     """
     images = len(sigma)
-    present = _draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
+    present = draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
     shape = present.shape
     spread = draw.between(0.0, 0.15, (images, 1))
     own_sigma = sigma * torch.exp(spread * (2 * draw.uniform(shape) - 1))
     disc = draw.chance(0.3, (images, 1))
     ring_height = _draw_rings(settings, draw, shape)
     # The peak with the drawn ratio to the noise at it: snr = peak / sqrt(variance + gain * peak).
-    snr = _draw_snr(settings, draw, torch.where(cluttered, 0.2, 0.7), shape)
+    snr = draw_snr(settings, draw, torch.where(cluttered, 0.2, 0.7), shape)
     peak = (gain * snr**2 + torch.sqrt(gain**2 * snr**4 + 4 * snr**2 * variance)) / 2
     spots = Spots(
         x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
@@ -196,7 +245,7 @@ def _draw_spots(
     return spots, present
 
 
-def _draw_presence(settings: SceneSettings, draw: Draw, sigma: Tensor, field_px2: int) -> Tensor:
+def draw_presence(settings: SceneSettings, draw: Draw, sigma: Tensor, field_px2: int) -> Tensor:
     """Draw how many particles a scene has; they cover at most about a fifth of the field."""
     crowded = 1000 * 0.2 / (math.pi * (1.5 * sigma) ** 2)
     wanted = draw.log_between(
@@ -258,7 +307,7 @@ def _draw_clutter(
     )
 
 
-def _draw_snr(settings: SceneSettings, draw: Draw, widest: Tensor, shape: torch.Size) -> Tensor:
+def draw_snr(settings: SceneSettings, draw: Draw, widest: Tensor, shape: torch.Size) -> Tensor:
     """Draw each particle's ratio around its scene's, by a factor of up to exp(``widest``)."""
     images = shape[0]
     low, high = settings.peak_snr.low, settings.peak_snr.high
@@ -267,30 +316,40 @@ def _draw_snr(settings: SceneSettings, draw: Draw, widest: Tensor, shape: torch.
     return (scene * spread).clamp(low, high)
 
 
-def _specks(counts: Tensor, settings: SceneSettings, draw: Draw, ground: Tensor) -> Tensor:
-    marked = draw.chance(settings.speck_share, (len(counts), 1, 1))
-    hot = draw.chance(0.002, counts.shape) & marked
-    height = draw.between(3.0, 30.0, counts.shape) * torch.sqrt(ground)
+def add_specks(counts: Tensor, settings: SceneSettings, draw: Draw, ground: Tensor) -> Tensor:
+    """Add hot pixels to some scenes, (images, frames, height, width): they stay, or are brief."""
+    images, frames, *sides = counts.shape
+    marked = draw.chance(settings.speck_share, (images, 1, 1, 1))
+    hot = draw.chance(0.002, (images, 1, *sides)) & marked
+    height = draw.between(3.0, 30.0, hot.shape) * torch.sqrt(ground)
+    if frames > 1:
+        brief = draw.chance(_BRIEF_SPECKS, (images, 1, 1, 1))
+        when = (frames * draw.uniform(hot.shape)).long()
+        now = when == torch.arange(frames, device=when.device)[:, None, None]
+        hot = hot & (now | ~brief)
     return counts + hot * height
 
 
-def _compressed(counts: Tensor, settings: SceneSettings, draw: Draw) -> Tensor:
-    """Smooth a share of the images and round them to the 256 steps of a movie or a JPEG."""
+def compress(counts: Tensor, settings: SceneSettings, draw: Draw) -> Tensor:
+    """Smooth a share of the scenes and round them to the 256 steps of a movie or a JPEG.
+
+    ``counts`` are (images, frames, height, width); all frames of a scene have the same steps.
+    """
     chosen = draw.chance(settings.compressed_share, (len(counts),))
     if not bool(chosen.any()):
         return counts
-    some = counts[chosen]
-    width = draw.between(0.3, 0.9, (len(some), 1))
+    some = counts[chosen].transpose(0, 1)
+    width = draw.between(0.3, 0.9, (some.shape[1], 1))
     offsets = torch.arange(-2, 3, device=counts.device)
     kernel = torch.exp(-0.5 * (offsets / width) ** 2)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)
-    smooth = torch.nn.functional.pad(some[None], (2, 2, 2, 2), mode="reflect")
-    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, :, None], groups=len(some))
-    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, None, :], groups=len(some))[0]
-    low = smooth.amin(dim=(1, 2), keepdim=True)
-    high = smooth.amax(dim=(1, 2), keepdim=True)
-    steps = draw.log_between(40.0, 255.0, (len(some), 1, 1))
+    smooth = torch.nn.functional.pad(some, (2, 2, 2, 2), mode="reflect")
+    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, :, None], groups=some.shape[1])
+    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, None, :], groups=some.shape[1])
+    low = smooth.amin(dim=(0, 2, 3), keepdim=True)
+    high = smooth.amax(dim=(0, 2, 3), keepdim=True)
+    steps = draw.log_between(40.0, 255.0, (some.shape[1], 1, 1))
     rounded = torch.round((smooth - low) / (high - low).clamp(min=1e-6) * steps)
     result = counts.clone()
-    result[chosen] = rounded
+    result[chosen] = rounded.transpose(0, 1)
     return result

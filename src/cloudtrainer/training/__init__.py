@@ -5,6 +5,9 @@ from cloudtrainer.training.models import compare_models, export_checkpoint, list
 from cloudtrainer.training.module import TrainableDetector
 from cloudtrainer.training.result import TrainingResult
 from cloudtrainer.training.run import fit, train
+from cloudtrainer.training.twin import train_on_twin
+from cloudtrainer.training.twin_folder import make_twin
+from cloudtrainer.training.unlabelled import twin_of
 
 __all__ = [
     "LabelledVideo",
@@ -14,6 +17,9 @@ __all__ = [
     "export_checkpoint",
     "fit",
     "list_models",
+    "make_twin",
     "split_labelled",
     "train",
+    "train_on_twin",
+    "twin_of",
 ]

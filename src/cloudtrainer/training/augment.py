@@ -35,7 +35,8 @@ def augment(
     """Vary each crop at random; positions move with the pixels.
 
     The order is that of a microscope: the particles are moved, blurred and lit unevenly, then the
-    camera adds its noise, then the intensities are stretched, bent and multiplied.
+    camera adds its noise, then the intensities are stretched, bent and multiplied. Neighbouring
+    frames are varied like their crop; only the noise that is added is new in each.
 
     Parameters
     ----------
@@ -61,8 +62,7 @@ def augment(
             varied = _turned_and_scaled(crops, straight, settings, generator)
         varied = _mirrored(varied, settings, generator)
         # The crop's own noise is that of the camera: before interpolation smooths it.
-        seen = _seen(varied.images, straight.images, settings, generator)
-        varied = replace(varied, images=seen)
+        varied = varied.with_frames(_seen(varied.frames, straight.frames, settings, generator))
     inside = (varied.x >= -0.5) & (varied.x < size_px - 0.5)
     inside &= (varied.y >= -0.5) & (varied.y < size_px - 0.5)
     return replace(varied, present=varied.present & inside)
@@ -71,14 +71,15 @@ def augment(
 def _centre(crops: Scenes, size_px: int) -> Scenes:
     start = (crops.images.shape[-1] - size_px) // 2
     kept = slice(start, start + size_px)
-    return replace(crops, images=crops.images[:, kept, kept], x=crops.x - start, y=crops.y - start)
+    centred = replace(crops, x=crops.x - start, y=crops.y - start)
+    return centred.with_frames(crops.frames[..., kept, kept])
 
 
 def _turned_and_scaled(
     crops: Scenes, straight: Scenes, settings: AugmentationSettings, generator: torch.Generator
 ) -> Scenes:
     """Turn half of the crops and scale half of them; the others stay ``straight``, bit for bit."""
-    number, size_px = straight.images.shape[:2]
+    number, size_px = len(straight.images), straight.images.shape[-1]
     angle = _between(0.0, 2 * math.pi, number, generator)
     turned = _chance(0.5 * settings.free_rotation, number, generator)
     angle = torch.where(turned, angle, 0.0)
@@ -99,31 +100,34 @@ def _turned_and_scaled(
     back_cos, back_sin = ((part / factor)[which, None, None] for part in (cos, sin))
     column = old_centre + back_cos * pixel[None, None, :] + back_sin * pixel[None, :, None]
     row = old_centre - back_sin * pixel[None, None, :] + back_cos * pixel[None, :, None]
-    images = straight.images.clone()
-    images[which] = _interpolated(crops.images[which], column, row)
-    return replace(
+    seen = straight.frames.clone()
+    seen[which] = _interpolated(crops.frames[which], column, row)
+    varied = replace(
         straight,
-        images=images,
         x=torch.where(moved[:, None], x, straight.x),
         y=torch.where(moved[:, None], y, straight.y),
     )
+    return varied.with_frames(seen)
 
 
-def _interpolated(images: Tensor, column: Tensor, row: Tensor) -> Tensor:
-    """Read images between their pixels, by the cubic spline through all of them.
+def _interpolated(frames: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """Read frames between their pixels, by the cubic spline through all of these.
+
+    ``frames`` are (images, frames, side, side); all of an image are read at the same places,
+    ``column`` and ``row``, (images, size, size).
 
     PyTorch's own bicubic interpolation does not reproduce slopes: it moves spots by up to 0.05 px.
     A cubic B-spline is the sum of four bilinear readings of its coefficients, each between two
     pixels along both axes (Sigg and Hadwiger, GPU Gems 2, chapter 20, 2005).
     """
-    side = images.shape[-1]
-    own = torch.eye(side, device=images.device)
+    side = frames.shape[-1]
+    own = torch.eye(side, device=frames.device)
     to_values = (4 * own + own.roll(1, 0) + own.roll(-1, 0)) / 6
     # Beyond its border the image goes on as its mirror image.
     to_values[0, -1] = to_values[-1, 0] = 0
     to_values[0, 1] = to_values[-1, -2] = 2 / 6
     to_coefficients = torch.linalg.inv(to_values)
-    coefficients = to_coefficients @ images @ to_coefficients.T
+    coefficients = to_coefficients @ frames @ to_coefficients.T
 
     readings = [
         (weight_x * weight_y, torch.stack([x, y], dim=-1))
@@ -132,8 +136,10 @@ def _interpolated(images: Tensor, column: Tensor, row: Tensor) -> Tensor:
     ]
     weights = torch.stack([weight for weight, _ in readings], dim=1)
     places = torch.cat([place for _, place in readings], dim=1) * (2 / (side - 1)) - 1
-    read = functional.grid_sample(coefficients[:, None], places, align_corners=True)
-    return (weights * read.view_as(weights)).sum(dim=1)
+    read = functional.grid_sample(coefficients, places, align_corners=True)
+    read = read.view(*read.shape[:2], *weights.shape[1:])
+    values: Tensor = (weights[:, None] * read).sum(dim=2)
+    return values
 
 
 def _pairs(place: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -152,7 +158,7 @@ def _pairs(place: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 def _mirrored(crops: Scenes, settings: AugmentationSettings, generator: torch.Generator) -> Scenes:
     """Mirror and turn by quarter turns: together, all eight orientations are equally likely."""
-    number, size_px = crops.images.shape[:2]
+    number, size_px = len(crops.images), crops.images.shape[-1]
     swap, flip_x, flip_y = torch.zeros(3, number, dtype=torch.bool, device=generator.device)
     if settings.flip_lr:
         flip_x = _chance(0.5, number, generator)
@@ -162,66 +168,70 @@ def _mirrored(crops: Scenes, settings: AugmentationSettings, generator: torch.Ge
         # A quarter turn swaps the axes and mirrors one of them; a half turn mirrors both.
         swap, half = _chance(0.5, number, generator), _chance(0.5, number, generator)
         flip_x, flip_y = flip_x ^ swap ^ half, flip_y ^ half
-    images, x, y = crops.images, crops.x, crops.y
-    images = torch.where(swap[:, None, None], images.transpose(1, 2), images)
-    images = torch.where(flip_x[:, None, None], images.flip(2), images)
-    images = torch.where(flip_y[:, None, None], images.flip(1), images)
+    frames, x, y = crops.frames, crops.x, crops.y
+    frames = torch.where(swap[:, None, None, None], frames.transpose(2, 3), frames)
+    frames = torch.where(flip_x[:, None, None, None], frames.flip(3), frames)
+    frames = torch.where(flip_y[:, None, None, None], frames.flip(2), frames)
     x, y = torch.where(swap[:, None], y, x), torch.where(swap[:, None], x, y)
     x = torch.where(flip_x[:, None], size_px - 1 - x, x)
     y = torch.where(flip_y[:, None], size_px - 1 - y, y)
-    return replace(crops, images=images, x=x, y=y)
+    return replace(crops, x=x, y=y).with_frames(frames)
 
 
 def _seen(
-    images: Tensor, straight: Tensor, settings: AugmentationSettings, generator: torch.Generator
+    frames: Tensor, straight: Tensor, settings: AugmentationSettings, generator: torch.Generator
 ) -> Tensor:
-    """Change light, noise and intensities; ``straight`` are the crops as the camera took them."""
-    number = len(images)
+    """Change light, noise and intensities; ``straight`` are the crops as the camera took them.
+
+    Both are (crops, frames, side, side); all frames of a crop are changed alike.
+    """
+    number = len(frames)
 
     def strength(low: float, high: float) -> Tensor:
-        return _between(low, high, number, generator)[:, None, None]
+        return _between(low, high, number, generator)[:, None, None, None]
 
     if settings.blur_px:
         chosen = _chance(0.25, number, generator).nonzero()[:, 0]
         sigma = _between(0.0, settings.blur_px, number, generator)
-        images = images.index_copy(
-            0, chosen, _blurred(images[chosen], sigma[chosen], math.ceil(4 * settings.blur_px))
+        frames = frames.index_copy(
+            0, chosen, _blurred(frames[chosen], sigma[chosen], math.ceil(4 * settings.blur_px))
         )
-    ground = images.flatten(1).median(dim=1).values[:, None, None]
+    ground = frames.flatten(1).median(dim=1).values[:, None, None, None]
     if settings.gradient:
-        rise = strength(0.0, settings.gradient) * (_highest(images) - ground)
-        images = images + rise * _slope(strength(0.0, 2 * math.pi), images.shape[-1])
+        rise = strength(0.0, settings.gradient) * (_highest(frames) - ground)
+        frames = frames + rise * _slope(strength(0.0, 2 * math.pi), frames.shape[-1])
     if settings.gaussian_noise or settings.poisson_noise:
-        above = images - _lowest(images)
+        above = frames - _lowest(frames)
         # Relative to the mean, so that this noise too has its stated level over the whole crop.
-        relative = above / above.mean(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+        relative = above / above.mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
         even = strength(0.0, settings.gaussian_noise)
         growing = strength(0.0, settings.poisson_noise)
-        level = noise_of(straight)[:, None, None] * torch.sqrt(even**2 + growing**2 * relative)
-        images = images + level * torch.randn(
-            images.shape, generator=generator, device=generator.device
+        own = noise_of(straight[:, straight.shape[1] // 2])[:, None, None, None]
+        level = own * torch.sqrt(even**2 + growing**2 * relative)
+        frames = frames + level * torch.randn(
+            frames.shape, generator=generator, device=generator.device
         )
     if settings.contrast:
         stretch = strength(1 - settings.contrast, 1 + settings.contrast)
-        images = ground + stretch * (images - ground)
+        frames = ground + stretch * (frames - ground)
     if settings.gamma:
-        low, high = _lowest(images), _highest(images)
-        between = (images - low) / (high - low).clamp(min=1e-12)
+        low, high = _lowest(frames), _highest(frames)
+        between = (frames - low) / (high - low).clamp(min=1e-12)
         bent = between ** strength(1 - settings.gamma, 1 + settings.gamma)
-        images = low + (high - low) * bent
+        frames = low + (high - low) * bent
     if settings.brightness:
-        images = images * strength(0.8, 1.2)
-    return images
+        frames = frames * strength(0.8, 1.2)
+    return frames
 
 
-def _blurred(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Blur each image by its own Gaussian; borders go on as their outermost pixels."""
-    steps = torch.arange(-reach, reach + 1, device=images.device)
+def _blurred(frames: Tensor, sigma: Tensor, reach: int) -> Tensor:
+    """Blur all frames of a crop by its own Gaussian; borders go on as their outermost pixels."""
+    steps = torch.arange(-reach, reach + 1, device=frames.device)
     kernel = torch.exp(-0.5 * (steps / sigma.clamp(min=1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)
-    padded = functional.pad(images[:, None], (reach,) * 4, mode="replicate")[:, 0]
-    for axis in (1, 2):
-        padded = torch.einsum("nrck,nk->nrc", padded.unfold(axis, len(steps), 1), kernel)
+    padded = functional.pad(frames, (reach,) * 4, mode="replicate")
+    for axis in (2, 3):
+        padded = torch.einsum("nfrck,nk->nfrc", padded.unfold(axis, len(steps), 1), kernel)
     return padded
 
 
@@ -229,15 +239,15 @@ def _slope(angle: Tensor, size_px: int) -> Tensor:
     """Return planes that rise by 1 from one corner to the opposite one, 0 at the centre."""
     across = torch.linspace(-0.5, 0.5, size_px, device=angle.device)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    return (cos * across[None, None, :] + sin * across[None, :, None]) / (cos.abs() + sin.abs())
+    return (cos * across + sin * across[:, None]) / (cos.abs() + sin.abs())
 
 
-def _lowest(images: Tensor) -> Tensor:
-    return images.amin(dim=(1, 2), keepdim=True)
+def _lowest(frames: Tensor) -> Tensor:
+    return frames.amin(dim=(1, 2, 3), keepdim=True)
 
 
-def _highest(images: Tensor) -> Tensor:
-    return images.amax(dim=(1, 2), keepdim=True)
+def _highest(frames: Tensor) -> Tensor:
+    return frames.amax(dim=(1, 2, 3), keepdim=True)
 
 
 def _between(low: float, high: float, number: int, generator: torch.Generator) -> Tensor:

@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cloudtrainer.config import Config
+from cloudtrainer.detector.context import middle_frames
 from cloudtrainer.simulation.backdrop import Backdrop, draw_over
-from cloudtrainer.simulation.scenes import Scenes, draw_scenes
+from cloudtrainer.simulation.optics import draw_simulated_scenes
+from cloudtrainer.simulation.scenes import Scenes
+from cloudtrainer.simulation.twin import Twin, draw_twin
 from cloudtrainer.training.augment import augment, source_side
 from cloudtrainer.training.labelled import LabelledFrames
 
@@ -22,6 +25,7 @@ class Shares:
     over_backdrops: int
     new: int
     earlier: int
+    of_twins: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,15 @@ class BatchMaker:
         Labelled frames learned before, to be rehearsed.
     backdrops : list of Backdrop
         Backgrounds of videos without labels to draw simulated particles over.
+    twins : list of Twin
+        Videos without labels whose particles are simulated as well.
     """
 
     config: Config
     new: LabelledFrames | None = None
     earlier: LabelledFrames | None = None
     backdrops: list[Backdrop] = field(default_factory=list)
+    twins: list[Twin] = field(default_factory=list)
 
     def shares(self, step: int) -> Shares:
         """Divide the batch of a step between simulation, new videos and earlier ones.
@@ -53,28 +60,31 @@ class BatchMaker:
         before, after = self._shares_until(step), self._shares_until(step + 1)
         return Shares(*(late - early for early, late in zip(before, after, strict=True)))
 
-    def _shares_until(self, step: int) -> tuple[int, int, int, int]:
+    def _shares_until(self, step: int) -> tuple[int, int, int, int, int]:
         training = self.config.training
         crops = step * training.batch_size
         simulated = _rounded(training.simulated_share * crops)
         if not self.new and not self.earlier:
             simulated = crops
         labelled = crops - simulated
+        of_twins = _rounded(self.config.twin.share * simulated) if self.twins else 0
+        simulated -= of_twins
         over_backdrops = _rounded(simulated / 2) if self.backdrops else 0
         earlier = _rounded(training.rehearsal_share * labelled) if self.new else labelled
         earlier = earlier if self.earlier else 0
-        return simulated - over_backdrops, over_backdrops, labelled - earlier, earlier
+        return simulated - over_backdrops, over_backdrops, labelled - earlier, earlier, of_twins
 
     def draw(self, step: int, device: torch.device) -> Scenes:
         """Return the crops and positions of one step."""
         training, scenes = self.config.training, self.config.scenes
         generator = self._generator(step, device)
+        context = self.config.model.context_frames
         shares = self.shares(step)
         wide = source_side(self.config.augmentation, training.crop_px)
         margin = (wide - training.crop_px) // 2
         # Labelled crops first: where they are from can then be told from the generator alone.
         labelled = [
-            frames.crops(number, training.crop_px, generator, margin)
+            frames.crops(number, training.crop_px, generator, margin, context)
             for frames, number in self._labelled(shares)
         ]
         parts = []
@@ -82,7 +92,11 @@ class BatchMaker:
             crops = join(labelled)
             parts.append(augment(crops, self.config.augmentation, training.crop_px, generator))
         if shares.simulated:
-            parts.append(draw_scenes(scenes, shares.simulated, training.crop_px, generator))
+            parts.append(
+                draw_simulated_scenes(
+                    self.config, shares.simulated, training.crop_px, generator, context
+                )
+            )
         if shares.over_backdrops:
             parts.append(
                 draw_over(
@@ -91,6 +105,14 @@ class BatchMaker:
                     shares.over_backdrops,
                     training.crop_px,
                     generator,
+                    context,
+                )
+            )
+        if shares.of_twins:
+            twin = self.twins[step % len(self.twins)]
+            parts.append(
+                draw_twin(
+                    twin, shares.of_twins, training.crop_px, generator, context_frames=context
                 )
             )
         return join(parts)
@@ -101,8 +123,9 @@ class BatchMaker:
         parts = []
         for frames, number in self._labelled(shares):
             parts.append(", ".join(sorted(set(frames.sources(number, generator)))))
-        if shares.simulated + shares.over_backdrops:
-            parts.append(f"{shares.simulated + shares.over_backdrops} simulated crops")
+        simulated = shares.simulated + shares.over_backdrops + shares.of_twins
+        if simulated:
+            parts.append(f"{simulated} simulated crops")
         return "; ".join(parts)
 
     def _labelled(self, shares: Shares) -> list[tuple[LabelledFrames, int]]:
@@ -135,16 +158,22 @@ def _rounded(crops: float) -> int:
 
 
 def join(parts: list[Scenes]) -> Scenes:
-    """Put batches of crops of one size behind each other."""
+    """Put batches of crops of one size behind each other.
+
+    Where some have fewer neighbouring frames, their outermost ones are repeated.
+    """
     most = max(part.x.shape[1] for part in parts)
 
     def padded(values: Tensor) -> Tensor:
         return torch.nn.functional.pad(values, (0, most - values.shape[1]))
 
-    return Scenes(
-        images=torch.cat([part.images for part in parts]),
+    context = max(part.frames.shape[1] // 2 for part in parts)
+    frames = torch.cat([middle_frames(part.frames, context) for part in parts])
+    joined = Scenes(
+        images=frames[:, context],
         x=torch.cat([padded(part.x) for part in parts]),
         y=torch.cat([padded(part.y) for part in parts]),
         present=torch.cat([padded(part.present) for part in parts]),
         brightest=torch.cat([part.brightest for part in parts]),
     )
+    return joined.with_frames(frames)

@@ -87,6 +87,49 @@ class LongEpochs(Callback):
         self.begun = None
 
 
+class TimeToGo(Callback):
+    """Says, after an epoch, how long an ensemble takes.
+
+    Parameters
+    ----------
+    more_members : int
+        Members that are trained behind this one, with as many epochs.
+    say : callable
+        Told, in a sentence.
+    """
+
+    def __init__(self, more_members: int, say: Callable[[str], None]) -> None:
+        self.more_members = more_members
+        self.say = say
+        self.begun: float | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.begun = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Speak once, after the first epoch."""
+        if self.begun is None:
+            return
+        epochs = int(trainer.max_epochs or 0)
+        left = epochs - trainer.current_epoch - 1 + epochs * self.more_members
+        if left and trainer.is_global_zero:
+            self.say(
+                "About "
+                f"{time_in_words((time.monotonic() - self.begun) * left)} to go for all members; "
+                "less where one stops early."
+            )
+        self.begun = None
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a time as a person would say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's deprecations, device lines and advice off the user's screen."""

@@ -1,6 +1,7 @@
 """The states of a run on disk: the newest, the three best, and what a killed run goes on from."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +71,24 @@ class Checkpoints(Callback):
         What the states' file names begin with.
     purpose : dict
         What tells this run from others: settings, data, the model it began with.
+    members : tuple of str
+        Runs of the members of an ensemble that are finished.
     """
 
-    def __init__(self, logs: Path, run: str, name: str, purpose: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        run: str,
+        name: str,
+        purpose: dict[str, Any],
+        members: tuple[str, ...] = (),
+    ) -> None:
         self.logs = logs
         self.run = run
         self.folder = logs / run / "checkpoints"
         self.name = name
         self.purpose = purpose
+        self.members = members
         self.kept: list[tuple[float, str]] = []
         self.batch_size = 0
         self.trained_out = False
@@ -100,6 +111,7 @@ class Checkpoints(Callback):
             "kept": [list(entry) for entry in self.kept],
             "run": self.run,
             "purpose": self.purpose,
+            "members": list(self.members),
             "batch_size": self.batch_size,
             "trained_out": self.trained_out,
         }
@@ -135,6 +147,8 @@ class SavedRun:
         Whether its last epoch is done.
     history : dict of str to list of float
         Scores of each epoch.
+    members : tuple of str
+        Of a member of an ensemble, the runs of those finished before it.
     """
 
     name: str
@@ -144,11 +158,40 @@ class SavedRun:
     batch_size: int
     trained_out: bool
     history: dict[str, list[float]]
+    members: tuple[str, ...] = ()
 
 
 def saved_run(logs: Path) -> SavedRun | None:
     """Return the run that ``last.ckpt`` of a folder is from; None if there is none of ours."""
-    last = logs / _LAST
+    return _read(logs, logs / _LAST)
+
+
+def keep_finished(logs: Path, run: str) -> None:
+    """Keep the newest state of a finished member, in whose place the next one's will be.
+
+    Raises
+    ------
+    WorkspaceError
+        The disk is full.
+    """
+    kept = logs / run / "checkpoints" / _LAST
+    try:
+        with replacing(kept) as unfinished:
+            shutil.copyfile(logs / _LAST, unfinished)
+    except OSError as error:
+        raise WorkspaceError(
+            f"{kept}: cannot be written ({error.strerror}). The member is trained and its state is "
+            "kept: make room, and give the same command again to go on with the next one"
+        ) from None
+
+
+def finished_run(logs: Path, run: str) -> SavedRun | None:
+    """Return a member that was finished; None where its states are gone or damaged."""
+    saved = _read(logs, logs / run / "checkpoints" / _LAST)
+    return saved if saved is not None and saved.best != saved.last else None
+
+
+def _read(logs: Path, last: Path) -> SavedRun | None:
     if not last.is_file():
         return None
     try:
@@ -158,12 +201,13 @@ def saved_run(logs: Path) -> SavedRun | None:
         kept = sorted((float(loss), Path(file).name) for loss, file in state["kept"])
         history = dict(stored["history"])
         batch_size, trained_out = int(state["batch_size"]), bool(state["trained_out"])
+        members = tuple(Path(member).name for member in state.get("members", []))
     except Exception:
         # A checkpoint of version 3.0, or a damaged one: any exception. It is not continued.
         return None
     files = [logs / name / "checkpoints" / file for _, file in kept]
     best = next((file for file in files if file.is_file()), last)
-    return SavedRun(name, last, best, purpose, batch_size, trained_out, history)
+    return SavedRun(name, last, best, purpose, batch_size, trained_out, history, members)
 
 
 def videos_of(checkpoint: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from cloudtrainer.detector import load_model
 from cloudtrainer.errors import VideoError
 from cloudtrainer.inference import video_maximum
 from cloudtrainer.simulation.backdrop import Backdrop
+from cloudtrainer.simulation.twin import Twin
 from cloudtrainer.training.found_videos import FoundVideo, find_videos
 from cloudtrainer.training.frame_cache import FrameCache
 from cloudtrainer.training.hashes import ContentHashes
@@ -22,8 +23,9 @@ from cloudtrainer.training.hold_out import (
 )
 from cloudtrainer.training.labelled import LabelledVideo, labelled_video
 from cloudtrainer.training.ledger import Ledger, Ranges, VideoRecord
+from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.training.rehearsal import kept_videos
-from cloudtrainer.training.unlabelled import backdrop_of
+from cloudtrainer.training.unlabelled import backdrop_of, twin_of
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace, label_names
 
@@ -51,6 +53,8 @@ class TrainingData:
         What else the user must be told.
     hashes : dict of str to str
         What tells each video from others, by its name: content, labels and frames held out.
+    twins : list of Twin
+        Videos without labels whose particles are to be simulated as well.
     """
 
     new: list[LabelledVideo] = field(default_factory=list)
@@ -61,6 +65,7 @@ class TrainingData:
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     hashes: dict[str, str] = field(default_factory=dict)
+    twins: list[Twin] = field(default_factory=list)
 
     def add(self, video: LabelledVideo, record: VideoRecord) -> None:
         """Add a video, to those that the model has learned where the record names one."""
@@ -75,7 +80,21 @@ class TrainingData:
         learned = [f"new {self.hashes[video.name]}" for video in self.new]
         rehearsed = [f"earlier {self.hashes[video.name]}" for video in self.earlier]
         simulated = [f"drawn over {self.hashes[name]}" for name in self.drawn_over]
-        return sorted(learned + rehearsed + simulated)
+        twins = [f"twin {self.hashes[f'twin of {twin.name}']}" for twin in self.twins]
+        return sorted(learned + rehearsed + simulated + twins)
+
+    def add_twin(self, video: Video) -> None:
+        """Measure the twin of a video.
+
+        Raises
+        ------
+        VideoError
+            No particle can be seen in the video, or it cannot be used.
+        """
+        twin = twin_of(video)
+        self.twins.append(twin)
+        self.hashes[f"twin of {twin.name}"] = video.sha256
+        self.notes += str(twin).splitlines()
 
     def without_history(self) -> "TrainingData":
         """Return the same data as if no video had been learned before."""
@@ -94,6 +113,7 @@ def collect(
     *,
     whole_maximum: bool = False,
     write: bool = True,
+    context_frames: int = 0,
 ) -> TrainingData:
     """Find the labelled videos of a workspace, and tell new ones from those learned before.
 
@@ -116,6 +136,8 @@ def collect(
         3.0 divide by; otherwise that of its labelled frames is taken.
     write : bool
         Whether decoded frames and hashes are put into the cache; without, nothing is written.
+    context_frames : int
+        Frames before and after each labelled one that are wanted with it.
 
     Raises
     ------
@@ -136,9 +158,15 @@ def collect(
         ever = np.union1d(one.numbers, frames_of(before.labelled if before else ()))
         record = replace(one.record, held_out=stretches[sha256], labelled=stretches_of(ever))
         try:
-            frames = cache.frames(one.video, sha256, one.numbers)
+            wanted = numbers_around(one.numbers, context_frames, len(one.video))
+            frames, around = cache.frames(one.video, sha256, wanted), None
+            if context_frames:
+                around = Neighbours(wanted, frames, context_frames)
+                frames = around.chosen(one.numbers)
             brightest = video_maximum(one.video) if whole_maximum else None
-            video = labelled_video(record.name, frames, one.labels, record.held_out, brightest)
+            video = labelled_video(
+                record.name, frames, one.labels, record.held_out, brightest, around
+            )
         except (VideoError, OSError) as error:
             data.left_out.append(str(error))
             continue
@@ -148,7 +176,7 @@ def collect(
                 f"{video.name}: none of its labelled frames is held out: a model has learned them "
                 "all, or there is but one. Label more, to know how good a model is on it"
             )
-    _add_kept(place, ledger, learned_by, data)
+    _add_kept(place, ledger, learned_by, data, context_frames)
     if settings.unlabelled == "simulate" and (settings.simulated_share > 0 or not data.records):
         _draw_over(found.unlabelled, hashes, data)
     else:
@@ -208,7 +236,13 @@ def _with_model(
     return replace(record, model_version=known.model_version, trained_date=known.trained_date)
 
 
-def _add_kept(place: Workspace, ledger: Ledger, learned_by: set[str], data: TrainingData) -> None:
+def _add_kept(
+    place: Workspace,
+    ledger: Ledger,
+    learned_by: set[str],
+    data: TrainingData,
+    context_frames: int,
+) -> None:
     """Add the frames kept of videos that are gone, unlabelled now, or cannot be read."""
     kept, unreadable = kept_videos(
         place.rehearsal, {record.sha256 for record in data.records.values()}
@@ -233,6 +267,13 @@ def _add_kept(place: Workspace, ledger: Ledger, learned_by: set[str], data: Trai
             f"{record.name}: is no longer there with its labels; {len(held_out)} frames that were "
             f"kept of it take its place. To forget them, remove {one.path}"
         )
+        kept_context = one.video.around.context_frames if one.video.around is not None else 0
+        if kept_context < context_frames:
+            data.notes.append(
+                f"{record.name}: {kept_context or 'none'} of the {context_frames} frames before "
+                "and after each were kept with them; the nearest that are there stand for the "
+                "others"
+            )
 
 
 def _draw_over(unlabelled: dict[Path, Video], hashes: ContentHashes, data: TrainingData) -> None:

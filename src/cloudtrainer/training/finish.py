@@ -11,6 +11,7 @@ from cloudtrainer.detector.versions import lineage, read_metadata
 from cloudtrainer.errors import ModelError, WorkspaceError
 from cloudtrainer.training.checkpoints import mark_finished
 from cloudtrainer.training.collect import TrainingData
+from cloudtrainer.training.ensemble import History, Trained, mean_history
 from cloudtrainer.training.labelled import LabelledVideo
 from cloudtrainer.training.ledger import Ledger
 from cloudtrainer.training.metrics import named
@@ -25,7 +26,6 @@ from cloudtrainer.training.validation import (
 )
 from cloudtrainer.workspace import Workspace
 
-History = dict[str, list[float]]
 _DOUBTFUL_F1 = 0.5
 # Scores of the best epoch that an export carries beside those of its detections.
 _OF_AN_EPOCH = ("val_loss", "val_mask_f1", "val_dice", "val_iou")
@@ -36,10 +36,8 @@ def finish(
     ledger: Ledger,
     start: Start,
     data: TrainingData,
-    run: str,
     purpose: str,
-    detector: ParticleDetector,
-    history: History,
+    trained: Trained,
 ) -> TrainingResult:
     """Export a trained detector, write the ledger, and decide which model is the current one.
 
@@ -48,22 +46,40 @@ def finish(
     WorkspaceError
         The disk is full; given again, the command goes on here.
     """
+    detector = trained.detector
     training = detector.config.training
     incumbent = _incumbent(place, start)
     known, unknown = _parted(place, ledger, incumbent, data)
     old = None
+    context = detector.context_frames
     if incumbent is not None:
         # Both at the threshold that is best for them on these frames.
-        sets = validation_sets(detector.config, unknown, known, as_filmed=_as_filmed(incumbent[1]))
-        old = calibrate(incumbent[1], sets, training.gate_px)
-    sets = validation_sets(detector.config, unknown, known, as_filmed=_as_filmed(detector))
-    new = calibrate(detector, sets, training.gate_px)
-    scores = {**new.numbers(), **_of_best_epoch(history)}
-    try:
-        folder = exported(place, run) or _export(
-            place, start, data, run, purpose, detector, _joined(start.history, history), scores, new
+        context = max(context, incumbent[1].context_frames)
+        sets = validation_sets(
+            detector.config,
+            unknown,
+            known,
+            twins=data.twins,
+            as_filmed=_as_filmed(incumbent[1]),
+            context_frames=context,
         )
-        for video in data.new:
+        old = calibrate(incumbent[1], sets, training.gate_px)
+    sets = validation_sets(
+        detector.config,
+        unknown,
+        known,
+        twins=data.twins,
+        as_filmed=_as_filmed(detector),
+        context_frames=context,
+    )
+    new = calibrate(detector, sets, training.gate_px)
+    scores = {**new.numbers(), **_of_best_epochs(trained.histories)}
+    try:
+        folder = exported(place, trained.run) or _export(
+            place, start, data, purpose, trained, scores, new
+        )
+        # Frames that were kept alone are kept anew with those around them.
+        for video in [*data.new, *(data.earlier if start.sees_more else [])]:
             keep(place.rehearsal, video, data.records[video.name])
         note_learned(ledger, data, folder.name)
         is_current = _worth_it(old, new, training.max_f1_loss)
@@ -71,7 +87,7 @@ def finish(
             place.set_current(folder.name)
         elif incumbent is not None:
             place.set_current(incumbent[0])
-        mark_finished(place.lightning_logs, run)
+        mark_finished(place.lightning_logs, trained.run)
     except (OSError, ModelError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise WorkspaceError(
@@ -133,33 +149,32 @@ def _export(
     place: Workspace,
     start: Start,
     data: TrainingData,
-    run: str,
     purpose: str,
-    detector: ParticleDetector,
-    history: History,
+    trained: Trained,
     scores: dict[str, float],
     validation: Validation,
 ) -> Path:
     folder = place.new_model_folder()
-    training = detector.config.training
+    training = trained.detector.config.training
     labelled = [*data.new, *data.earlier]
     now = datetime.now().isoformat(timespec="seconds")
     export_model(
-        detector,
+        trained.detector,
         folder,
         scores=scores,
         origin={
             "num_videos": len(labelled),
             "learned": ", ".join(video.name for video in data.new) or "no video",
             "rehearsed": ", ".join(video.name for video in data.earlier) or "no video",
+            "twins": ", ".join(twin.name for twin in data.twins) or "no video",
             "simulated_share": training.simulated_share if labelled else 1.0,
             "rehearsal_share": training.rehearsal_share if data.earlier else 0.0,
             "began_with": start.source,
-            "run": run,
+            "run": trained.run,
             "purpose": purpose,
             "seed": training.seed,
         },
-        history=history,
+        history=_joined(start.history, mean_history(trained.histories)),
         scores_by_video={name: named(score) for name, score in validation.by_set.items()},
         videos=[
             {"name": name, **record.to_dict(), "model_version": folder.name, "trained_date": now}
@@ -223,12 +238,16 @@ def _doubts(validation: Validation) -> list[str]:
     ]
 
 
-def _of_best_epoch(history: History) -> dict[str, float]:
-    losses = history.get("val_loss", [])
-    if not losses:
-        return {}
-    best = losses.index(min(losses))
-    return {name: history[name][best] for name in _OF_AN_EPOCH if len(history.get(name, [])) > best}
+def _of_best_epochs(histories: list[History]) -> dict[str, float]:
+    """Return the scores of the epoch that was exported; of an ensemble, their means."""
+    best: History = {}
+    for history in histories:
+        losses = history.get("val_loss", [])
+        at = losses.index(min(losses)) if losses else 0
+        for name in _OF_AN_EPOCH:
+            if len(history.get(name, [])) > at:
+                best.setdefault(name, []).append(history[name][at])
+    return {name: sum(values) / len(values) for name, values in best.items()}
 
 
 def _joined(earlier: History, own: History) -> History:

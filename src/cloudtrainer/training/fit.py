@@ -3,6 +3,7 @@
 import errno
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,8 @@ class Fitting:
         What tells the run from others.
     unfinished : SavedRun, optional
         A run to continue.
+    members : tuple of str
+        Runs of the members of an ensemble that are finished; this one is the next.
     callbacks : sequence of Callback
         What else is to happen while it runs.
     progress_bar : bool
@@ -77,6 +80,7 @@ class Fitting:
         logs: Path | None = None,
         purpose: dict[str, Any] | None = None,
         unfinished: SavedRun | None = None,
+        members: tuple[str, ...] = (),
         callbacks: Sequence[Callback] = (),
         progress_bar: bool = True,
         say: Callable[[str], None] = print,
@@ -88,10 +92,14 @@ class Fitting:
         self.logs = logs
         self.purpose = purpose or {}
         self.unfinished = unfinished
+        self.members = members
         self.callbacks = callbacks
         self.progress_bar = progress_bar
         self.say = say
-        self.run = unfinished.name if unfinished else _new_name(logs)
+        if unfinished is not None:
+            self.run = unfinished.name
+        else:
+            self.run = f"{members[0]}_member_{len(members) + 1}" if members else _new_name(logs)
 
     def train(self) -> tuple[ParticleDetector, dict[str, list[float]]]:
         """Teach the detector; return it as it was at its lowest validation loss, and the history.
@@ -147,7 +155,9 @@ class Fitting:
         seed_everything(self.config.training.seed % 2**32, verbose=False)
         config = self.config.model_copy(deep=True)
         config.training.batch_size = batch_size
-        batches = BatchMaker(config, self.batches.new, self.batches.earlier, self.batches.backdrops)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        twins = [twin.to(device) for twin in self.batches.twins]
+        batches = replace(self.batches, config=config, twins=twins)
         module = TrainableDetector(
             self.config,
             batches,
@@ -219,7 +229,9 @@ class Fitting:
             )
         if self.logs is not None:
             # Behind early stopping, whose decision belongs to the state.
-            kept = Checkpoints(self.logs, self.run, self.config.model.name, self.purpose)
+            kept = Checkpoints(
+                self.logs, self.run, self.config.model.name, self.purpose, self.members
+            )
             kept.batch_size = batch_size
             callbacks += [kept, LearningRateMonitor(logging_interval="step")]
             loggers = self._loggers(self.logs)
@@ -266,8 +278,15 @@ def _new_name(logs: Path | None) -> str:
 
 def precision(mixed: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """Return what the device computes fast: bfloat16, half precision on older GPUs, 32 bit."""
-    if not mixed or not torch.cuda.is_available():
+    if not mixed:
         return "32-true"
+    if not torch.cuda.is_available():
+        # Processors without such instructions only imitate bfloat16, slowly.
+        return "bf16-mixed" if _processor_knows_bfloat16() else "32-true"
     # Older GPUs only imitate bfloat16, slowly.
     native = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if native else "16-mixed"
+
+
+def _processor_knows_bfloat16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training.frame_cache import Frames, VideoFrames
 from cloudtrainer.training.hold_out import hold_out_frames, is_held_out
 from cloudtrainer.training.ledger import Ranges
+from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.video import Video
 
 _FRAMES_FOR_POLARITY = 20
@@ -37,6 +39,8 @@ class LabelledVideo:
         1 if the labelled particles are brighter than their surroundings, -1 if darker.
     brightest : float
         Largest intensity of the video.
+    around : Neighbours or None
+        Its labelled frames with those around them; None where these are not needed or not there.
     """
 
     name: str
@@ -46,6 +50,16 @@ class LabelledVideo:
     held_out: NDArray[np.bool_]
     polarity: int
     brightest: float
+    around: Neighbours | None = None
+
+    def stack(self, index: int, context_frames: int) -> list[NDArray[Any]]:
+        """Return a labelled frame between its neighbours, 2 context_frames + 1 in all.
+
+        The nearest frame that is there stands for one that is not.
+        """
+        if context_frames == 0 or self.around is None:
+            return [self.images[index]] * (2 * context_frames + 1)
+        return self.around.stack(int(self.numbers[index]), context_frames)
 
     def frame_numbers(self, held_out: bool) -> list[int]:
         """Return the labelled frames of one of the two parts."""
@@ -58,6 +72,7 @@ def labelled_video(
     labels: pd.DataFrame,
     stretches: Ranges,
     brightest: float | None = None,
+    around: Neighbours | None = None,
 ) -> LabelledVideo:
     """Join the labelled frames of a video with their labels, and find its polarity.
 
@@ -73,6 +88,8 @@ def labelled_video(
         First and last frame of what is held out.
     brightest : float, optional
         Largest intensity of the whole video; default: that of the labelled frames.
+    around : Neighbours, optional
+        The labelled frames with those around them.
     """
     numbers = np.unique(labels["frame"].to_numpy(np.int64))
     ordered = labels.sort_values("frame", kind="stable")
@@ -91,14 +108,22 @@ def labelled_video(
         held_out=is_held_out(numbers, stretches),
         polarity=_polarity(images, positions),
         brightest=brightest,
+        around=around,
     )
 
 
-def split_labelled(video: Video, labels: pd.DataFrame, validation_split: float) -> LabelledVideo:
+def split_labelled(
+    video: Video, labels: pd.DataFrame, validation_split: float, context_frames: int = 0
+) -> LabelledVideo:
     """Hold out the last labelled frames of a video, in one block."""
     numbers = np.unique(labels["frame"].to_numpy(np.int64))
     stretches = hold_out_frames(numbers, validation_split)
-    return labelled_video(video.name, VideoFrames(video, numbers), labels, stretches)
+    around = None
+    if context_frames:
+        wanted = numbers_around(numbers, context_frames, len(video))
+        around = Neighbours(wanted, VideoFrames(video, wanted), context_frames)
+    frames = VideoFrames(video, numbers)
+    return labelled_video(video.name, frames, labels, stretches, around=around)
 
 
 def _polarity(images: Frames, positions: list[NDArray[np.float32]]) -> int:
@@ -137,7 +162,12 @@ class LabelledFrames:
         return sum(len(frames) for frames in self._learned)
 
     def crops(
-        self, number: int, size_px: int, generator: torch.Generator, margin_px: int = 0
+        self,
+        number: int,
+        size_px: int,
+        generator: torch.Generator,
+        margin_px: int = 0,
+        context_frames: int = 0,
     ) -> Scenes:
         """Cut crops at random from random frames.
 
@@ -152,6 +182,8 @@ class LabelledFrames:
             mirrored there together with its labels.
         generator : torch.Generator
             Source of every random number; its device is the device of the crops.
+        context_frames : int
+            Frames before and after each, which are cut at the same place.
 
         Returns
         -------
@@ -161,19 +193,23 @@ class LabelledFrames:
         images, positions, brightest = [], [], []
         for which, frame, right, down in self._choose(number, generator):
             video = self.videos[which]
-            image, xy = _crop(video, frame, size_px, margin_px, right, down)
+            stack = video.stack(frame, context_frames)
+            places = video.positions[frame]
+            image, xy = _crop(stack, places, size_px, margin_px, right, down)
             images.append(image if self.as_filmed else video.polarity * image)
             positions.append(xy)
             brightest.append(video.brightest)
         x, y, present = _packed(positions)
         device = generator.device
-        return Scenes(
-            images=torch.as_tensor(np.stack(images), device=device),
+        frames = torch.as_tensor(np.stack(images), device=device)
+        crops = Scenes(
+            images=frames[:, context_frames],
             x=torch.as_tensor(x, device=device),
             y=torch.as_tensor(y, device=device),
             present=torch.as_tensor(present, device=device),
             brightest=torch.tensor(brightest, dtype=torch.float32, device=device),
         )
+        return crops.with_frames(frames)
 
     def sources(self, number: int, generator: torch.Generator) -> list[str]:
         """Name the video and the frame of each crop that the same generator would cut."""
@@ -197,17 +233,25 @@ class LabelledFrames:
 
 
 def _crop(
-    video: LabelledVideo, frame: int, size_px: int, margin_px: int, right: float, down: float
+    stack: list[NDArray[Any]],
+    xy: NDArray[np.float32],
+    size_px: int,
+    margin_px: int,
+    right: float,
+    down: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cut one crop; what a frame lacks in size is mirrored at its borders, its labels too."""
-    pixels = video.images[frame]
-    height, width = pixels.shape
+    """Cut one crop of all frames of a stack, (frames, side, side).
+
+    What a frame lacks in size is mirrored at its borders, its labels ``xy`` too.
+    """
+    height, width = stack[0].shape
     top, bottom = _stretch(height, size_px, margin_px, down)
     left, end = _stretch(width, size_px, margin_px, right)
-    image = pixels[max(top, 0) : bottom, max(left, 0) : end].astype(np.float32)
-    xy = video.positions[frame]
+    rows, columns = slice(max(top, 0), bottom), slice(max(left, 0), end)
+    image = np.stack([pixels[rows, columns] for pixels in stack]).astype(np.float32)
     if top < 0 or bottom > height or left < 0 or end > width:
         outside = (
+            (0, 0),
             (max(-top, 0), max(bottom - height, 0)),
             (max(-left, 0), max(end - width, 0)),
         )
@@ -215,7 +259,7 @@ def _crop(
         xy = _mirrored(xy, left, end, width, 0)
         xy = _mirrored(xy, top, bottom, height, 1)
     xy = xy - np.array([left, top], np.float32)
-    inside = ((xy >= -0.5) & (xy < len(image) - 0.5)).all(axis=1)
+    inside = ((xy >= -0.5) & (xy < image.shape[-1] - 0.5)).all(axis=1)
     return image, xy[inside]
 
 
@@ -242,7 +286,9 @@ def _mirrored(
     return joined[inside]
 
 
-def held_out_frames(labelled: LabelledVideo, most: int, *, as_filmed: bool = False) -> list[Scenes]:
+def held_out_frames(
+    labelled: LabelledVideo, most: int, *, as_filmed: bool = False, context_frames: int = 0
+) -> list[Scenes]:
     """Return at most ``most`` held-out frames of a video, in parts of at most 256 x 256 px.
 
     The frames are evenly spaced; parts, because the truth of a large frame with many particles
@@ -253,14 +299,15 @@ def held_out_frames(labelled: LabelledVideo, most: int, *, as_filmed: bool = Fal
     sign = 1 if as_filmed else labelled.polarity
     parts = []
     for index in indices[np.unique(spread.astype(int))]:
-        image = sign * labelled.images[int(index)].astype(np.float32)
+        stack = labelled.stack(int(index), context_frames)
+        image = sign * np.stack(stack).astype(np.float32)
         xy = labelled.positions[int(index)]
-        for rows in _stretches(image.shape[0]):
-            for columns in _stretches(image.shape[1]):
+        for rows in _stretches(image.shape[1]):
+            for columns in _stretches(image.shape[2]):
                 corner = np.array([columns.start, rows.start], np.float32)
                 end = np.array([columns.stop, rows.stop], np.float32)
                 inside = ((xy >= corner - 0.5) & (xy < end - 0.5)).all(axis=1)
-                part = np.ascontiguousarray(image[rows, columns])
+                part = np.ascontiguousarray(image[:, rows, columns])
                 parts.append(_scene(part, xy[inside] - corner, labelled.brightest))
     return parts
 
@@ -273,13 +320,15 @@ def _stretches(length: int, longest: int = 256) -> list[slice]:
 
 def _scene(image: NDArray[np.float32], xy: NDArray[np.float32], brightest: float) -> Scenes:
     x, y, present = _packed([xy])
-    return Scenes(
-        images=torch.as_tensor(image)[None],
+    frames = torch.as_tensor(image)[None]
+    scene = Scenes(
+        images=frames[:, len(image) // 2],
         x=torch.as_tensor(x),
         y=torch.as_tensor(y),
         present=torch.as_tensor(present),
         brightest=torch.tensor([brightest]),
     )
+    return scene.with_frames(frames)
 
 
 def _packed(

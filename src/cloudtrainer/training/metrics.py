@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.detector.context import middle_frames
 from cloudtrainer.detector.networks import UNet
 from cloudtrainer.detector.targets import disc_masks, grid_loss, grid_targets, mask_loss
 from cloudtrainer.evaluation import DetectionScore, score_detections
@@ -34,8 +35,10 @@ class Looked:
 
 def look(detector: ParticleDetector, scenes: Scenes) -> Looked:
     """Run a detector on a batch and hold its answer against the truth."""
-    seen = detector.normalise(scenes.images, scenes.brightest)
-    answer = detector.answer(seen[:, None])
+    context = detector.context_frames
+    stacks = detector.normalise(middle_frames(scenes.frames, context), scenes.brightest)
+    answer = detector.answer(stacks)
+    seen = stacks[:, context]
     if isinstance(detector.model, UNet):
         height, width = scenes.images.shape[-2:]
         radius = detector.config.data.particle_radius
@@ -50,7 +53,8 @@ def look(detector: ParticleDetector, scenes: Scenes) -> Looked:
 
 def detections(detector: ParticleDetector, scenes: Scenes, looked: Looked) -> pd.DataFrame:
     """Return what the detector finds in a batch, at its own threshold."""
-    return detector.read(looked.answer, scenes.images, looked.seen)
+    # Each image of a batch looks its own way: a common appearance would say nothing.
+    return detector.read(looked.answer, scenes.images, looked.seen, fit=False)
 
 
 @dataclass

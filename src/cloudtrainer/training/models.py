@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cloudtrainer.config import Config
-from cloudtrainer.detector import export_model, load_model
+from cloudtrainer.detector import ParticleDetector, export_model, load_model
 from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.detector.versions import damaged_versions, read_metadata
 from cloudtrainer.errors import ConfigError, ModelError
@@ -58,7 +58,7 @@ def list_models(workspace: str | Path) -> pd.DataFrame:
                 "version": folder.name,
                 "current": folder == current,
                 "created": str(metadata.get("created_at", ""))[:16].replace("T", " "),
-                "network": network_name(config),
+                "network": _network(config, metadata),
                 "videos": int(_number(_section(metadata, "data_info").get("num_videos"), 0)),
                 "f1": _number(scores.get("val_f1")),
                 "rmse_px": _number(scores.get("val_rmse_px")),
@@ -92,21 +92,34 @@ def compare_models(workspace: str | Path, config: Config | None = None) -> pd.Da
     place = Workspace.open(workspace)
     config = config or Config()
     ledger = Ledger.open(place.ledger, place.model_folders())
-    data = collect(place, ledger, config.training, set(), whole_maximum=True, write=False)
-    videos = data.without_history().new
-    sets: dict[bool, list[ValidationSet]] = {}
     candidates: list[tuple[str, Path | None]] = [("bundled", None)]
     candidates += [(folder.name, folder) for folder in place.model_folders()]
+    detectors = [(name, _loaded(folder)) for name, folder in candidates]
+    # All on the same frames, whatever neighbours each of them sees.
+    context = max(
+        one.context_frames if isinstance(one, ParticleDetector) else 0 for _, one in detectors
+    )
+    data = collect(
+        place,
+        ledger,
+        config.training,
+        set(),
+        whole_maximum=True,
+        write=False,
+        context_frames=context,
+    )
+    videos = data.without_history().new
+    sets: dict[bool, list[ValidationSet]] = {}
     rows: list[dict[str, Any]] = []
-    for name, folder in candidates:
-        try:
-            detector = load_model(folder)
-        except ModelError as error:
-            rows.append({"model": name, "frames": f"cannot be loaded: {error}"})
+    for name, detector in detectors:
+        if isinstance(detector, ModelError):
+            rows.append({"model": name, "frames": f"cannot be loaded: {detector}"})
             continue
         as_filmed = detector.normalisation == "video_maximum"
         if as_filmed not in sets:
-            sets[as_filmed] = validation_sets(config, videos, [], as_filmed=as_filmed)
+            sets[as_filmed] = validation_sets(
+                config, videos, [], as_filmed=as_filmed, context_frames=context
+            )
         validation = score_model(detector, sets[as_filmed], config.training.gate_px)
         rows += [
             {"model": name, "frames": frames, **named(score)}
@@ -162,6 +175,7 @@ def export_checkpoint(
             set(),
             whole_maximum=as_filmed,
             write=False,
+            context_frames=detector.context_frames,
         )
         videos = data.without_history().new
     sets = validation_sets(detector.config, videos, [], as_filmed=as_filmed)
@@ -186,10 +200,23 @@ def export_checkpoint(
     return folder
 
 
+def _loaded(folder: Path | None) -> ParticleDetector | ModelError:
+    try:
+        return load_model(folder)
+    except ModelError as error:
+        return error
+
+
+def _network(config: Config, metadata: dict[str, Any]) -> str:
+    members = _section(metadata, "architecture").get("members")
+    name = network_name(config)
+    return f"{members} x {name}" if isinstance(members, int) and members > 1 else name
+
+
 def _model_settings(metadata: dict[str, Any]) -> dict[str, Any]:
     architecture = _section(metadata, "architecture")
     settings = {"architecture": architecture.get("type", "unet")}
-    for name in ("unet_channels", "grid_channels"):
+    for name in ("unet_channels", "grid_channels", "context_frames"):
         if name in architecture:
             settings[name] = architecture[name]
     return settings

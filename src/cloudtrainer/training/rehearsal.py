@@ -12,6 +12,7 @@ from cloudtrainer.atomic import replacing
 from cloudtrainer.training.hashes import is_hash, is_sha256
 from cloudtrainer.training.labelled import LabelledVideo
 from cloudtrainer.training.ledger import VideoRecord
+from cloudtrainer.training.neighbours import Neighbours, numbers_around
 
 _MOST_LEARNED = 32
 _MOST_HELD_OUT = 8
@@ -42,21 +43,23 @@ class KeptVideo:
 class KeptFrames:
     """Images in a file of kept frames, read one by one: those of many videos fill a memory."""
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, path: Path, names: list[str]) -> None:
         self.path = path
-        self.number = number
+        self.names = names
 
     def __getitem__(self, index: int, /) -> NDArray[Any]:
         with np.load(self.path, allow_pickle=False) as stored:
-            image: NDArray[Any] = stored[_image(index)]
+            image: NDArray[Any] = stored[self.names[index]]
         return image
 
     def __len__(self) -> int:
-        return self.number
+        return len(self.names)
 
 
 def keep(folder: Path, video: LabelledVideo, record: VideoRecord) -> None:
     """Keep some frames of a learned video, evenly spaced, and of those held out too.
+
+    Where they were learned with the frames around them, these are kept as well.
 
     Raises
     ------
@@ -64,14 +67,17 @@ def keep(folder: Path, video: LabelledVideo, record: VideoRecord) -> None:
         The file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    most = min(_MOST_LEARNED + _MOST_HELD_OUT, _MOST_BYTES // max(1, video.images[0].nbytes))
-    most = max(2, most)
+    context = video.around.context_frames if video.around is not None else 0
+    nbytes = max(1, video.images[0].nbytes * (2 * context + 1))
+    most = max(2, min(_MOST_LEARNED + _MOST_HELD_OUT, _MOST_BYTES // nbytes))
     held_out = _spread(np.flatnonzero(video.held_out), max(1, most * _MOST_HELD_OUT // 40))
     learned = _spread(np.flatnonzero(~video.held_out), most - len(held_out))
     chosen = np.sort(np.concatenate([learned, held_out]))
     images: dict[str, Any] = {
         _image(place): video.images[int(index)] for place, index in enumerate(chosen)
     }
+    if video.around is not None:
+        images |= _neighbours(video.around, video.numbers[chosen])
     with replacing(folder / f"{record.sha256}{_ENDING}") as unfinished, unfinished.open("wb") as at:
         # Not compressed: noise hardly shrinks, and each crop of a training reads an image.
         np.savez(
@@ -82,6 +88,7 @@ def keep(folder: Path, video: LabelledVideo, record: VideoRecord) -> None:
             labelled_frames=np.array(record.labelled_frames),
             stretches=np.array(record.held_out, np.int64).reshape(-1, 2),
             numbers=video.numbers[chosen],
+            context_frames=np.array(context),
             positions=np.concatenate([video.positions[int(index)] for index in chosen]),
             particles=np.array([len(video.positions[int(index)]) for index in chosen]),
             held_out=video.held_out[chosen],
@@ -131,17 +138,27 @@ def _read(path: Path) -> KeptVideo:
             held_out=tuple((int(first), int(last)) for first, last in stretches),
             labelled_frames=int(stored["labelled_frames"]),
         )
+        names = [_image(index) for index in range(len(numbers))]
+        images, around = KeptFrames(path, list(names)), None
+        if "neighbour_numbers" in stored:
+            others = stored["neighbour_numbers"].astype(np.int64)
+            names += [_neighbour(index) for index in range(len(others))]
+            every = np.concatenate([numbers, others])
+            order = np.argsort(every)
+            frames = KeptFrames(path, [names[index] for index in order])
+            around = Neighbours(every[order], frames, int(stored["context_frames"]))
         video = LabelledVideo(
             name=record.name,
-            images=KeptFrames(path, len(numbers)),
+            images=images,
             numbers=numbers,
             positions=np.split(positions, np.cumsum(particles)[:-1]),
             held_out=stored["held_out"].astype(bool),
             polarity=int(stored["polarity"]),
             brightest=float(stored["brightest"]),
+            around=around,
         )
         # Images are read again while the model learns: a damaged one must be found before.
-        shapes = {stored[_image(index)].shape for index in range(len(numbers))}
+        shapes = {stored[name].shape for name in names}
     if not (
         len(numbers) == len(particles) == len(video.held_out)
         and particles.sum() == len(positions)
@@ -153,6 +170,18 @@ def _read(path: Path) -> KeptVideo:
     return KeptVideo(path, record, video)
 
 
+def _neighbours(around: Neighbours, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the frames around some of the labelled ones as they are stored."""
+    frames = int(around.numbers[-1]) + 1
+    wanted = numbers_around(numbers, around.context_frames, frames)
+    others = np.setdiff1d(np.intersect1d(wanted, around.numbers), numbers)
+    chosen = around.chosen(others)
+    return {
+        "neighbour_numbers": others,
+        **{_neighbour(index): chosen[index] for index in range(len(others))},
+    }
+
+
 def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     places = np.linspace(0, len(indices) - 1, min(most, len(indices)))
     chosen: NDArray[np.int64] = indices[np.unique(places.round().astype(int))]
@@ -161,3 +190,7 @@ def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 def _image(index: int) -> str:
     return f"image_{index}"
+
+
+def _neighbour(index: int) -> str:
+    return f"neighbour_{index}"

@@ -9,7 +9,12 @@ import pandas as pd
 from cloudtrainer.training.collect import TrainingData
 from cloudtrainer.training.validation import Validation
 
-_KINDS = {"earlier": "earlier videos", "new": "new videos", "simulated": "simulated scenes"}
+_KINDS = {
+    "earlier": "earlier videos",
+    "new": "new videos",
+    "simulated": "simulated scenes",
+    "twin": "twins of videos",
+}
 
 
 @dataclass(frozen=True)

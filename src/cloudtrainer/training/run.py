@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cloudtrainer.config import Config
@@ -12,8 +12,8 @@ from cloudtrainer.errors import LabelError
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.checkpoints import SavedRun, saved_run, set_aside, unfinished_run
 from cloudtrainer.training.collect import TrainingData, collect
+from cloudtrainer.training.ensemble import train_members
 from cloudtrainer.training.finish import exported, finish, note_learned, rejected
-from cloudtrainer.training.fit import Fitting
 from cloudtrainer.training.labelled import LabelledFrames, LabelledVideo
 from cloudtrainer.training.ledger import Ledger
 from cloudtrainer.training.processes import (
@@ -22,13 +22,19 @@ from cloudtrainer.training.processes import (
     shared_by_first_process,
 )
 from cloudtrainer.training.result import TrainingResult, listed
-from cloudtrainer.training.start import Start, choose_start
+from cloudtrainer.training.start import (
+    Start,
+    choose_start,
+    current_context,
+    seeing_neighbours,
+)
 from cloudtrainer.training.validation import (
     Validation,
     calibrate,
     parts_of_an_epoch,
     validation_sets,
 )
+from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -41,6 +47,7 @@ def train(
     resume: bool = True,
     *,
     start: str | Path | None = None,
+    twins: Sequence[str | Path | Video] = (),
     progress_bar: bool = True,
     say: Say = print,
 ) -> TrainingResult:
@@ -64,6 +71,8 @@ def train(
         labels and the model it began with are still the same.
     start : str or Path, optional
         A model to continue in place of the current one: a checkpoint or an export of any version.
+    twins : sequence of str, Path or Video
+        Videos without labels whose twins are simulated and learned too.
     progress_bar : bool
         Show the epoch's progress and metrics.
     say : callable
@@ -75,6 +84,8 @@ def train(
         The folder is no workspace, cannot be written, or another training runs in it.
     LabelError
         Labels are not valid, or it is not clear which video they belong to.
+    VideoError
+        A video has no twin: no particle can be seen in it.
     ModelError
         The model to continue is missing, damaged, or none.
     TrainingError
@@ -87,9 +98,13 @@ def train(
         began, config = choose_start(place, config or Config(), _path(start))
         ledger = Ledger.open(place.ledger, place.model_folders())
         data = _data(place, ledger, config, began)
+        for video in twins:
+            data.add_twin(video if isinstance(video, Video) else Video(video))
         for line in (*began.notes, *data.notes, *(f"left out: {one}" for one in data.left_out)):
             say(line)
-        if start is None and began.version is not None and _nothing_new(data):
+        more = began.sees_more or began.members < config.training.ensemble
+        same = start is None and not more
+        if same and began.version is not None and _nothing_new(data):
             if is_first_process():
                 note_learned(ledger, data, began.version)
             return TrainingResult.nothing_new(place.models / began.version, data)
@@ -129,14 +144,14 @@ def fit(
     validation : Validation
         Its scores.
     """
-    start = start or Start("random weights")
+    start = seeing_neighbours(start or Start("random weights"), config)
     videos = labelled or []
     as_filmed = start.normalisation == "video_maximum"
     new = LabelledFrames(videos, as_filmed) if videos else None
     sets = validation_sets(config, videos, [], as_filmed=as_filmed)
     purpose: dict[str, object] = {"config": config.to_dict()}
     unfinished = unfinished_run(logs) if logs is not None and resume else None
-    fitting = Fitting(
+    trained = train_members(
         config,
         BatchMaker(config, new),
         parts_of_an_epoch(sets),
@@ -146,8 +161,7 @@ def fit(
         unfinished=unfinished if unfinished and unfinished.purpose == purpose else None,
         progress_bar=progress_bar,
     )
-    detector, _ = fitting.train()
-    return detector, calibrate(detector, sets, config.training.gate_px)
+    return trained.detector, calibrate(trained.detector, sets, config.training.gate_px)
 
 
 def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> TrainingData:
@@ -159,6 +173,7 @@ def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> Tra
         learned_by,
         whole_maximum=start.normalisation == "video_maximum",
         write=is_first_process(),
+        context_frames=max(config.model.context_frames, current_context(place)),
     )
     files = place.label_files()
     if files and not data.new and not data.earlier:
@@ -172,7 +187,7 @@ def _data(place: Workspace, ledger: Ledger, config: Config, start: Start) -> Tra
 
 
 def _nothing_new(data: TrainingData) -> bool:
-    return not data.new and bool(data.earlier) and not data.backdrops
+    return not data.new and bool(data.earlier) and not (data.backdrops or data.twins)
 
 
 def _learn(
@@ -187,8 +202,8 @@ def _learn(
 ) -> TrainingResult:
     as_filmed = start.normalisation == "video_maximum"
     new, earlier = (LabelledFrames(part, as_filmed) for part in (data.new, data.earlier))
-    batches = BatchMaker(config, new or None, earlier or None, data.backdrops)
-    sets = validation_sets(config, data.new, data.earlier, as_filmed=as_filmed)
+    batches = BatchMaker(config, new or None, earlier or None, data.backdrops, data.twins)
+    sets = validation_sets(config, data.new, data.earlier, as_filmed=as_filmed, twins=data.twins)
     purpose: dict[str, object] = {
         "config": config.to_dict(),
         "start": _identity(start),
@@ -208,7 +223,7 @@ def _learn(
         if is_first_process():
             set_aside(place.lightning_logs, saved_run(place.lightning_logs))
         say(f"Beginning with {start.source}.")
-    fitting = Fitting(
+    trained = train_members(
         config,
         batches,
         parts_of_an_epoch(sets),
@@ -219,10 +234,7 @@ def _learn(
         progress_bar=progress_bar,
         say=say,
     )
-    detector, history = fitting.train()
-    return shared_by_first_process(
-        lambda: finish(place, ledger, start, data, fitting.run, mark, detector, history)
-    )
+    return shared_by_first_process(lambda: finish(place, ledger, start, data, mark, trained))
 
 
 def _unfinished(place: Workspace, purpose: dict[str, object], say: Say) -> SavedRun | None:

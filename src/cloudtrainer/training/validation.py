@@ -1,5 +1,6 @@
 """What a model is scored on, and what it learns there: its threshold and the size of its errors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,18 +10,26 @@ import torch
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.detector.context import middle_frames
+from cloudtrainer.detector.detections import TYPICAL_ERROR_PX
 from cloudtrainer.evaluation import DetectionScore, match_detections, score_detections
-from cloudtrainer.simulation.scenes import Scenes, draw_scenes
+from cloudtrainer.simulation.optics import draw_simulated_scenes
+from cloudtrainer.simulation.scenes import Scenes
+from cloudtrainer.simulation.twin import Twin, draw_twin
 from cloudtrainer.training.labelled import LabelledVideo, held_out_frames
 from cloudtrainer.training.metrics import truth_table
 
 SIMULATED = "simulated scenes"
-Kind = Literal["new", "earlier", "simulated"]
+Kind = Literal["new", "earlier", "simulated", "twin"]
 
 _LEAST_PROBABILITY = 0.05
+# How the factor of stated errors changes with the error is read off as many groups, where there are
+# enough errors and they differ (standard deviation of their logarithms).
+_WITHIN_ONE_SD, _WIDER_GATE = 0.6827, 2.0
+_ERROR_GROUPS, _ENOUGH_ERRORS, _TELLING_SPREAD, _STEEPEST = 10, 400, 0.2, 0.5
 # A missed detection is bridged by linking; a false one misleads it. So of thresholds whose F1 is
 # this close to the best, the highest is taken.
-_F1_WORTH_PRECISION = 0.01
+_F1_WORTH_PRECISION = 0.001
 # Far from any seed that a training step uses.
 _SEED = 1 << 40
 # Frames of one video, frames of all, and pixels of all, which are held in memory.
@@ -36,8 +45,8 @@ class ValidationSet:
     ----------
     name : str
         The video, or "simulated scenes".
-    kind : {"new", "earlier", "simulated"}
-        Whether the model continued had learned the video before.
+    kind : {"new", "earlier", "simulated", "twin"}
+        Whether the model continued had learned the video before; or what is simulated.
     scenes : list of Scenes
         The frames in parts, with the truth.
     """
@@ -53,6 +62,8 @@ def validation_sets(
     earlier: list[LabelledVideo],
     *,
     as_filmed: bool = False,
+    context_frames: int | None = None,
+    twins: Sequence[Twin] = (),
 ) -> list[ValidationSet]:
     """Return what every run of these settings is scored on: held-out frames, and fixed scenes.
 
@@ -64,30 +75,54 @@ def validation_sets(
         The labelled videos.
     as_filmed : bool
         Leave dark particles dark, for models of versions 2.0 and 3.0.
+    context_frames : int, optional
+        Frames before and after each, where models of other settings are scored too; default: those
+        of the settings. A model that sees fewer is shown the middle ones.
+    twins : sequence of Twin
+        Twins of videos that are learned from.
     """
+    context = config.model.context_frames if context_frames is None else context_frames
     videos: list[tuple[LabelledVideo, Kind]] = [(video, "new") for video in new]
     videos += [(video, "earlier") for video in earlier]
     sets = [
         ValidationSet(
             video.name,
             kind,
-            held_out_frames(video, _most_frames(video, len(videos)), as_filmed=as_filmed),
+            held_out_frames(
+                video,
+                _most_frames(video, len(videos), context),
+                as_filmed=as_filmed,
+                context_frames=context,
+            ),
         )
         for video, kind in videos
         if video.held_out.any()
     ]
+    sets += [scenes_of_twin(twin, config, context) for twin in twins]
     if sets and config.training.simulated_share == 0:
         return sets
     generator = torch.Generator().manual_seed(_SEED + config.training.seed)
     scenes = [
-        draw_scenes(config.scenes, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX, generator)
+        draw_simulated_scenes(config, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX, generator, context)
         for _ in range(_SIMULATED_BATCHES)
     ]
     return [*sets, ValidationSet(SIMULATED, "simulated", scenes)]
 
 
-def _most_frames(video: LabelledVideo, videos: int) -> int:
-    pixels = max(1, video.images[0].size)
+def scenes_of_twin(twin: Twin, config: Config, context_frames: int | None = None) -> ValidationSet:
+    """Return scenes as a video is, that no training learns from; neighbours as the settings ask."""
+    context = config.model.context_frames if context_frames is None else context_frames
+    generator = torch.Generator().manual_seed(_SEED + config.training.seed + 1)
+    here = twin.to(torch.device("cpu"))
+    scenes = [
+        draw_twin(here, _SIMULATED_IMAGES, _SIMULATED_SIDE_PX, generator, 0.0, context)
+        for _ in range(_SIMULATED_BATCHES)
+    ]
+    return ValidationSet(f"twin of {twin.name}", "twin", scenes)
+
+
+def _most_frames(video: LabelledVideo, videos: int, context_frames: int) -> int:
+    pixels = max(1, video.images[0].size * (2 * context_frames + 1))
     most = min(_MOST_FRAMES // videos, _MOST_PIXELS // (pixels * videos))
     return max(_LEAST_FRAMES, most)
 
@@ -153,9 +188,13 @@ def find_in(detector: ParticleDetector, scenes: list[Scenes]) -> Found:
     for batch in scenes:
         here = batch.to(detector.device)
         with torch.inference_mode():
-            seen = detector.normalise(here.images, here.brightest)
-            answer = detector.answer(seen[:, None])
-        seen_here = detector.read(answer, here.images, seen, threshold=_LEAST_PROBABILITY)
+            context = detector.context_frames
+            stacks = detector.normalise(middle_frames(here.frames, context), here.brightest)
+            answer = detector.answer(stacks)
+        seen = stacks[:, context]
+        seen_here = detector.read(
+            answer, here.images, seen, threshold=_LEAST_PROBABILITY, fit=False
+        )
         known = truth_table(batch)
         found.append(seen_here.assign(frame=seen_here["frame"] + first))
         truth.append(known.assign(frame=known["frame"] + first))
@@ -206,9 +245,9 @@ def score_model(
 def calibrate(detector: ParticleDetector, sets: list[ValidationSet], gate_px: float) -> Validation:
     """Choose the threshold and the scale of the errors on validation data, set them, and score.
 
-    The threshold is the highest whose F1, averaged over the sets, is within 0.01 of the best. The
-    scale makes the errors of matched detections, divided by their stated errors, have a robust
-    standard deviation (1.4826 times the median absolute value) of 1.
+    The threshold is the highest whose F1, averaged over the sets, is within 0.001 of the best. The
+    scale and the slope make 68.3 % of the errors of matched detections smaller than their stated
+    errors, as of normal numbers, be they large or small.
     """
     parts = [find_in(detector, one.scenes) for one in sets]
     whole = _joined(parts)
@@ -222,8 +261,12 @@ def calibrate(detector: ParticleDetector, sets: list[ValidationSet], gate_px: fl
     best = max(scores) - _F1_WORTH_PRECISION
     threshold = max(level for level, f1 in zip(thresholds, scores, strict=True) if f1 >= best)
     detector.threshold = round(threshold, 3)
-    scale = _error_scale(whole, detector.threshold, gate_px)
-    detector.error_scale = round(detector.error_scale * scale, 4)
+    # A narrow gate would hide the large errors of dim particles.
+    scale, slope = _error_factor(whole, detector.threshold, _WIDER_GATE * gate_px)
+    # What was measured is the errors as the detector had scaled them before.
+    before = detector.error_scale ** (1 + slope)
+    detector.error_slope = round((1 + detector.error_slope) * (1 + slope) - 1, 4)
+    detector.error_scale = round(before * scale, 4)
     return _scored(detector, sets, parts, gate_px)
 
 
@@ -234,7 +277,9 @@ def _scored(
     for one, part in zip(sets, parts, strict=True):
         kinds[one.kind].append(part)
     limit = detector.threshold
-    labelled = [part for one, part in zip(sets, parts, strict=True) if one.kind != "simulated"]
+    labelled = [
+        part for one, part in zip(sets, parts, strict=True) if one.kind in ("new", "earlier")
+    ]
     return Validation(
         score=_joined(labelled or parts).score(limit, gate_px),
         by_set={
@@ -258,10 +303,22 @@ def _joined(parts: list[Found]) -> Found:
     return Found(pd.concat(found, ignore_index=True), pd.concat(truth, ignore_index=True))
 
 
-def _error_scale(whole: Found, threshold: float, gate_px: float) -> float:
+def _error_factor(whole: Found, threshold: float, gate_px: float) -> tuple[float, float]:
+    """Return the scale of stated errors, and its slope with the error (see `ParticleDetector`)."""
     found = whole.found[whole.found["probability"] >= threshold].reset_index(drop=True)
     pairs = match_detections(found, whole.truth, gate_px)
     stated = found.iloc[pairs["found"].to_numpy()][["x_error", "y_error"]].to_numpy()
-    ratio = pairs[["dx", "dy"]].to_numpy() / stated
-    ratio = ratio[np.isfinite(ratio)]
-    return float(1.4826 * np.median(np.abs(ratio))) if len(ratio) else 1.0
+    error = pairs[["dx", "dy"]].to_numpy()
+    known = np.isfinite(stated)
+    stated, error = stated[known], np.abs(error[known])
+    if len(stated) == 0:
+        return 1.0, 0.0
+    groups = np.array_split(np.argsort(stated), _ERROR_GROUPS)
+    of_group = np.array([np.median(stated[group]) for group in groups if len(group)])
+    slope = 0.0
+    if len(stated) >= _ENOUGH_ERRORS and np.log(of_group).std() > _TELLING_SPREAD:
+        true = np.array([np.quantile(error[group], _WITHIN_ONE_SD) for group in groups])
+        line = np.polyfit(np.log(of_group), np.log(np.maximum(true, 1e-6) / of_group), 1)
+        slope = float(np.clip(line[0], -_STEEPEST, _STEEPEST))
+    ratio = error / (stated * (stated / TYPICAL_ERROR_PX) ** slope)
+    return float(np.quantile(ratio, _WITHIN_ONE_SD)), slope

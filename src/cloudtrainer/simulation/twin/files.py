@@ -1,0 +1,105 @@
+"""A twin on disk: its numbers, and the detector that has learned it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudtrainer.config import Config
+from cloudtrainer.detector import ParticleDetector, load_model
+from cloudtrainer.errors import ModelError
+from cloudtrainer.simulation.twin.focus import Focus
+
+NUMBERS, PICTURE, MODEL = "twin.json", "twin.png", "model"
+# What a twin is made by: with another number, earlier ones are made anew.
+_METHOD = 1
+
+
+@dataclass(frozen=True)
+class TwinModel:
+    """A detector of a video's own, and what its twin says about the video.
+
+    Attributes
+    ----------
+    detector : ParticleDetector
+        The detector.
+    focus : Focus or None
+        What tells particles in focus from others; None where all are alike.
+    numbers : dict
+        What ``twin.json`` holds.
+    picture : bytes
+        Video and twin side by side, a PNG file.
+    """
+
+    detector: ParticleDetector
+    focus: Focus | None
+    numbers: dict[str, Any]
+    picture: bytes = b""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the twin cannot follow, in sentences."""
+        return tuple(self.numbers.get("doubts", ()))
+
+
+def twin_key(
+    video_sha256: str, part: object, config: Config, start: ParticleDetector, polarity: str
+) -> str:
+    """Return what tells the twin of a video, and what was learned from it, from any other.
+
+    Parameters
+    ----------
+    video_sha256 : str
+        Of the whole video.
+    part : object
+        Which part of it is used: plain numbers.
+    config : Config
+        The settings; those of analysis do not matter.
+    start : ParticleDetector
+        The detector that training begins with.
+    polarity : str
+        What was asked for: "auto", "bright" or "dark".
+    """
+    settings = config.to_dict()
+    settings.pop("analysis")
+    told = [_METHOD, video_sha256, part, settings, start.weights_sha256(), polarity]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def holds_twin(folder: Path) -> bool:
+    """Tell whether a folder is one that a twin and its detector were written to."""
+    return (folder / NUMBERS).is_file() and (folder / MODEL).is_dir()
+
+
+def read_twin(folder: Path, key: str | None = None) -> TwinModel | None:
+    """Return the detector of a twin that was written to a folder; None where there is none.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    key : str, optional
+        What tells it from others; default: whatever it is of.
+    """
+    try:
+        numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        if key not in (None, numbers["key"]) or "training" not in numbers:
+            return None
+        picture = (folder / PICTURE).read_bytes()
+        return TwinModel(load_model(folder / MODEL), focus_of(numbers), numbers, picture)
+    except (OSError, ValueError, KeyError, TypeError, ModelError):
+        return None
+
+
+def focus_of(numbers: dict[str, Any]) -> Focus | None:
+    """Return what ``twin.json`` says of the particles in focus."""
+    entry = numbers["focus"]
+    if entry is None:
+        return None
+    return Focus(float(entry["peak_counts"]), float(entry["least_peak_counts"]))
+
+
+def polarity_of(config: Config) -> int | None:
+    """Return the sign that the settings ask for; None where the video decides."""
+    return {"auto": None, "bright": 1, "dark": -1}[config.analysis.polarity]
