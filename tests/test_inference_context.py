@@ -119,7 +119,7 @@ def test_a_video_that_is_too_short_is_told_of(model, frames, number, words):
     assert missing_neighbours(load_model(), Video(frames[:number])) is None
 
 
-@pytest.mark.parametrize(("step_px", "told"), [(0.3, True), (2.0, False)])
+@pytest.mark.parametrize(("step_px", "told"), [(0.3, True), (1.0, True), (3.0, False)])
 def test_shared_frames_are_told_of_where_steps_are_as_small_as_errors(step_px, told):
     rng = np.random.default_rng(0)
     xy = np.cumsum(rng.normal(0, step_px, (8, 30, 2)), axis=1) + rng.normal(0, 0.3, (8, 30, 2))
@@ -137,7 +137,7 @@ def test_shared_frames_are_told_of_where_steps_are_as_small_as_errors(step_px, t
     sentence = tracks._shared_frames(1, table)
     assert (sentence is not None) == told
     if told:
-        assert "D from lags under 3 frames may be too high" in sentence
+        assert "D from lags under 3 frames may be off" in sentence
     assert tracks._shared_frames(0, table) is None
     assert tracks._shared_frames(1, table.iloc[:0]) is None
     assert tracks._shared_frames(1, table.iloc[:1]) is None

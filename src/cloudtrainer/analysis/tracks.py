@@ -31,8 +31,8 @@ from cloudtrainer.tracking import (
 )
 from cloudtrainer.video import Video
 
-# Measured: steps of 3 errors and more bias D by at most a few per cent (docs/detector.md).
-_STEPS_OVER_ERRORS = 3.0
+# Steps larger than so many errors were measured to bias D by no more than 7% (docs/detector.md).
+_STEPS_OVER_ERRORS = 6.0
 
 
 @dataclass(frozen=True)
@@ -227,10 +227,10 @@ def _out_of_focus(twin: TwinModel) -> tuple[str, str]:
 
 
 def _shared_frames(context_frames: int, tracks: pd.DataFrame) -> str | None:
-    """Say that short lags overstate D, where positions of slow particles rest on shared frames.
+    """Say that D of short lags is biased, where positions of slow particles rest on shared frames.
 
-    Errors of neighbouring frames are then alike, and what estimators of D subtract for independent
-    errors is too little. It matters where a step is not much larger than the error of a position.
+    Estimators of D take the errors of neighbouring frames for independent. It matters where a step
+    is not much larger than the error of a position.
     """
     if context_frames == 0 or tracks.empty:
         return None
@@ -246,7 +246,7 @@ def _shared_frames(context_frames: int, tracks: pd.DataFrame) -> str | None:
     return (
         f"The model sees {2 * context_frames + 1} frames at once, and the particles move little "
         "between frames compared with the error of a position: errors of neighbouring frames are "
-        f"not independent, and D from lags under {2 * context_frames + 1} frames may be too high. "
+        f"not independent, and D from lags under {2 * context_frames + 1} frames may be off. "
         "Compare it with that of a model that sees each frame alone."
     )
 
