@@ -1,0 +1,163 @@
+"""``twin``, ``analyze --twin`` and ``train --twin`` as they are given in a shell."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from cloudtrainer.analysis import analyze
+from cloudtrainer.config import Config
+from cloudtrainer.detector import load_model
+
+SHORT = ("--set", "twin.steps_per_epoch=1", "--epochs", "1")
+
+
+def spots(frames=12, side=64, particles=5, amplitude=300.0, seed=0):
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices((side, side))
+    places, filmed = rng.uniform(0, side, (particles, 2)), []
+    for _ in range(frames):
+        light = np.full((side, side), 200.0)
+        for x, y in places:
+            light += amplitude * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 1.7**2))
+        filmed.append(rng.poisson(light))
+        places = (places + rng.normal(0, 1.5, places.shape)) % side
+    return np.array(filmed, np.uint16)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp("videos") / "spots.tif"
+    tifffile.imwrite(path, spots())
+    return path
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    path = tmp_path_factory.mktemp("videos") / "noise.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).poisson(100, (12, 64, 64)).astype(np.uint16))
+    return path
+
+
+def test_a_twin_is_measured_and_told_with_its_units(command, video, tmp_path):
+    code, said, complained = command("twin", video, "-o", tmp_path / "twin", "--no-train")
+    assert (code, complained) == (0, "")
+    assert "bright particles a frame were found" in said
+    assert "px²" in said
+    assert "counts" in said
+    files = {path.name for path in (tmp_path / "twin").iterdir()}
+    assert files == {"twin.json", "twin.png", "twin.svg"}
+    numbers = json.loads((tmp_path / "twin" / "twin.json").read_text())
+    assert numbers["particles"]["found_per_frame"] == pytest.approx(5, abs=1)
+    assert numbers["background_counts"]["median"] == pytest.approx(200, abs=5)
+
+
+def test_a_video_without_particles_is_refused_in_a_line(command, noise, tmp_path):
+    code, said, complained = command("twin", noise, "-o", tmp_path / "twin")
+    assert code == 2
+    assert said == ""
+    assert complained.startswith("error: noise.tif: no particle can be told from the noise")
+
+
+def test_a_twin_that_is_there_is_not_replaced_unasked(command, video, tmp_path):
+    out = tmp_path / "twin"
+    assert command("twin", video, "-o", out, "--no-train")[0] == 0
+    code, _, complained = command("twin", video, "-o", out, "--no-train")
+    assert code == 2
+    assert "holds twin.json already" in complained
+    assert command("twin", video, "-o", out, "--no-train", "--overwrite")[0] == 0
+    file = tmp_path / "file"
+    file.write_text("")
+    code, _, complained = command("twin", video, "-o", file)
+    assert (code, "is a file" in complained) == (2, True)
+
+
+def test_analysis_goes_on_with_the_bundled_model_where_there_is_no_twin(command, noise, tmp_path):
+    code, said, _ = command("analyze", noise, "-o", tmp_path / "out", "--twin")
+    assert code == 0
+    assert "No twin was made, and the bundled model was used" in said
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "twin" not in summary
+    assert summary["model"]["weights_sha256"] == load_model().weights_sha256()
+    assert any("No twin was made" in warning for warning in summary["warnings"])
+
+
+def test_a_twin_and_another_model_exclude_each_other(command, video, tmp_path):
+    code, _, complained = command(
+        "analyze", video, "-o", tmp_path / "out", "--twin", "--model", "some.ckpt"
+    )
+    assert code == 2
+    assert "give no other model" in complained
+
+
+@pytest.mark.slow
+def test_a_detector_is_trained_written_and_taken_for_an_analysis(command, video, tmp_path):
+    out = tmp_path / "twin"
+    code, said, _ = command("twin", video, "-o", out, *SHORT)
+    assert code == 0
+    assert "On held-out scenes of the twin" in said
+    training = json.loads((out / "twin.json").read_text())["training"]
+    assert set(training["after"]) == {"f1", "precision", "recall", "rmse_px"}
+    model = load_model(out / "model")
+    assert model.weights_sha256() != load_model().weights_sha256()
+    code, said, _ = command("analyze", video, "-o", tmp_path / "results", "--model", out)
+    assert code == 0
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["model"]["weights_sha256"] == model.weights_sha256()
+    assert summary["twin"]["training"]["epochs"] == 1
+    assert "The video and its twin" in (tmp_path / "results" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_an_analysis_keeps_its_twin_and_takes_it_again(video, tmp_path, monkeypatch):
+    config = Config.from_dict({"twin": {"epochs": 1, "steps_per_epoch": 1}})
+    out, said = tmp_path / "out", []
+    first = analyze(video, out, config=config, twin=True, say=said.append)
+    assert any("were found" in line for line in said)
+    assert (out / "twin" / "model" / "weights.safetensors").is_file()
+    assert first.summary["twin"]["particles"]["found_per_frame"] == pytest.approx(5, abs=1)
+
+    def refuse(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("cloudtrainer.training.twin.train_on_twin", refuse)
+    said.clear()
+    again = analyze(video, out, config=config, twin=True, overwrite=True, say=said.append)
+    assert any("was learned before" in line for line in said)
+    assert again.summary["model"] == first.summary["model"]
+    assert again.detections.equals(first.detections)
+    # Other settings are another twin.
+    with pytest.raises(AssertionError, match="trained again"):
+        analyze(video, out, twin=True, overwrite=True)
+    # A folder whose files are damaged is not taken.
+    (out / "twin" / "model" / "weights.safetensors").write_bytes(b"")
+    (out / "twin" / "model" / "weights.pth").write_bytes(b"")
+    with pytest.raises(AssertionError, match="trained again"):
+        analyze(video, out, config=config, twin=True, overwrite=True)
+
+
+@pytest.mark.slow
+def test_each_video_has_a_twin_of_its_own(video, tmp_path):
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, spots(seed=1, particles=8))
+    config = Config.from_dict({"twin": {"epochs": 1, "steps_per_epoch": 1}})
+    both = analyze([video, other], tmp_path / "out", config=config, twin=True)
+    models = [single.summary["model"]["weights_sha256"] for single in both.videos]
+    assert len(set(models)) == 2
+    assert (tmp_path / "out" / "spots" / "twin" / "twin.json").is_file()
+    assert (tmp_path / "out" / "other" / "twin" / "twin.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_workspace_learns_the_twin_of_a_video(command, video, noise, tmp_path):
+    place = tmp_path / "studio"
+    assert command("init", place)[0] == 0
+    short = ("--epochs", "1", "--batch-size", "4", "--set", "training.steps_per_epoch=1")
+    code, said, _ = command("train", place, "--twin", video, *short)
+    assert code == 0
+    assert "bright particles a frame were found" in said
+    assert "twins of videos" in said
+    code, _, complained = command("train", place, "--twin", noise, *short)
+    assert code == 2
+    assert "no particle can be told from the noise" in complained
