@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cloudtrainer.detector import ParticleDetector, export_model, load_model
-from cloudtrainer.detector.ensemble import EnsembleNet, as_answered, combined
+from cloudtrainer.detector.ensemble import EnsembleNet, combined
 from cloudtrainer.detector.networks import GridNet, UNet
-from cloudtrainer.detector.targets import offset_errors
+from cloudtrainer.detector.targets import as_answered, offset_errors
 from cloudtrainer.errors import ModelError
 
 MEMBERS = 2

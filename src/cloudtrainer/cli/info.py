@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from cloudtrainer.cli.options import Channel, Plane
 from cloudtrainer.cli.output import console
 
 
@@ -12,12 +13,8 @@ def info(
     video: Annotated[
         str | None, typer.Argument(help="A video: its size and calibration are shown.")
     ] = None,
-    channel: Annotated[
-        int | None, typer.Option(help="Channel of a file with several, from 0.")
-    ] = None,
-    plane: Annotated[
-        int | None, typer.Option(help="Z-plane of a file with several, from 0.")
-    ] = None,
+    channel: Channel = None,
+    plane: Plane = None,
 ) -> None:
     """Show what a video says of itself, or the version, the device and the bundled model."""
     if video is None:

@@ -1,12 +1,23 @@
 """Options made from settings, and the texts of options read."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 from rich.markup import escape
 
 from cloudtrainer.errors import ConfigError
+
+# Which part of a video is meant.
+Frames = Annotated[
+    str | None, typer.Option(metavar="A:B", help="Frames A to B-1, from 0; default: all.")
+]
+Region = Annotated[
+    str | None,
+    typer.Option(metavar="X,Y,W,H", help=escape("Part of the frame [px]; default: all of it.")),
+]
+Channel = Annotated[int | None, typer.Option(help="Channel of a file with several, from 0.")]
+Plane = Annotated[int | None, typer.Option(help="Z-plane of a file with several, from 0.")]
 
 
 def option(section: type[BaseModel], name: str, *flags: str) -> Any:

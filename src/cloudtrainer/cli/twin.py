@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from cloudtrainer.cli.options import option, parse_frames, parse_region
+from cloudtrainer.cli.options import (
+    Channel,
+    Frames,
+    Plane,
+    Region,
+    option,
+    parse_frames,
+    parse_region,
+)
 from cloudtrainer.cli.output import console
 from cloudtrainer.config import AnalysisSettings, Config, TwinSettings
 
@@ -23,20 +31,10 @@ def twin(
         bool, typer.Option(help="Train a detector on the twin; without, it is only measured.")
     ] = True,
     polarity: Annotated[str, option(AnalysisSettings, "polarity")] = _A.polarity,
-    frames: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="Frames A to B-1, from 0; default: all."),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y,W,H", help=escape("Part of the frame [px]; default: all of it.")),
-    ] = None,
-    channel: Annotated[
-        int | None, typer.Option(help="Channel of a file with several, from 0.")
-    ] = None,
-    plane: Annotated[
-        int | None, typer.Option(help="Z-plane of a file with several, from 0.")
-    ] = None,
+    frames: Frames = None,
+    region: Region = None,
+    channel: Channel = None,
+    plane: Plane = None,
     values: Annotated[
         list[str] | None,
         typer.Option(

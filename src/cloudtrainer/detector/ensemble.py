@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cloudtrainer.detector.networks import GridNet, UNet
-from cloudtrainer.detector.targets import _LEAST_ERROR_PX, offset_errors
+from cloudtrainer.detector.targets import as_answered, offset_errors
 from cloudtrainer.errors import ModelError
 
 _KEY = re.compile(r"members\.([0-9]{1,9})\.")
@@ -74,18 +74,6 @@ def combined(answers: Tensor) -> Tensor:
     place = (weight * offset).sum(dim=0)
     error = torch.sqrt((weight * (variance + (offset - place) ** 2)).sum(dim=0))
     return torch.cat([whole[:, None], place, as_answered(error)], dim=1)
-
-
-def as_answered(error: Tensor) -> Tensor:
-    """Return what a grid network answers to state these errors: `offset_errors` the other way.
-
-    Parameters
-    ----------
-    error : Tensor
-        Standard errors in pixels; at the least error that can be stated, or below, it is that.
-    """
-    above = (error - _LEAST_ERROR_PX).clamp(min=1e-6)
-    return above + torch.log(-torch.expm1(-above))
 
 
 def member_numbers(names: Collection[str]) -> set[int]:

@@ -91,6 +91,18 @@ def offset_errors(answer: Tensor) -> Tensor:
     return _LEAST_ERROR_PX + functional.softplus(answer[:, 3:5])
 
 
+def as_answered(error: Tensor) -> Tensor:
+    """Return what a grid network answers to state these errors: `offset_errors` the other way.
+
+    Parameters
+    ----------
+    error : Tensor
+        Standard errors in pixels; at the least error that can be stated, or below, it is that.
+    """
+    above = (error - _LEAST_ERROR_PX).clamp(min=1e-6)
+    return above + torch.log(-torch.expm1(-above))
+
+
 def disc_masks(
     x: Tensor, y: Tensor, present: Tensor, height: int, width: int, radius_px: float
 ) -> Tensor:

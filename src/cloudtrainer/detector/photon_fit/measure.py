@@ -61,10 +61,10 @@ def _common(fitted: Solved, before: Appearance) -> Appearance:
     gain = _gain(fitted, sound)
     bright = (fitted.weight * fitted.light**2).sum(1)
     excess = (fitted.surprise - fitted.freedom) / bright.clamp(min=1)
-    misfit = (
-        float(excess[bright > 200].median()) if int((bright > 200).sum()) >= _LEAST_SPOTS else 0
-    )
-    return Appearance(sigma, spread, gain, max(0.0, misfit))
+    telling = bright > _BRIGHT
+    enough = int(telling.sum()) >= _LEAST_SPOTS
+    misfit = max(0.0, float(excess[telling].median())) if enough else _UNKNOWN.misfit
+    return Appearance(sigma, spread, gain, misfit)
 
 
 def _gain(fitted: Solved, sound: Tensor) -> float:

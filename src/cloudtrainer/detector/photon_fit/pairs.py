@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cloudtrainer.detector.photon_fit.appearance import Appearance
+from cloudtrainer.detector.photon_fit.fitting import radius_px, reach_px
 from cloudtrainer.detector.photon_fit.patches import Patches, Spots, neighbours
 from cloudtrainer.detector.photon_fit.solve import Solved, solve
 
@@ -47,14 +48,7 @@ class Pairs:
     second: Spots
 
 
-def find_pairs(
-    frames: Tensor,
-    variance: Tensor,
-    fitted: Solved,
-    radius_px: int,
-    reach_px: float,
-    appearance: Appearance,
-) -> Pairs:
+def find_pairs(frames: Tensor, variance: Tensor, fitted: Solved, appearance: Appearance) -> Pairs:
     """Try two spots in the place of each one that leaves light over.
 
     Two are taken where they explain the pixels better by more than noise, and more than what the
@@ -65,25 +59,24 @@ def find_pairs(
     frames, variance : Tensor
         Intensities and the variance of each frame's ground.
     fitted : Solved
-        All spots of the frames, each fitted alone, on patches of this radius.
-    radius_px : int
-        Half of the side of the patches.
+        All spots of the frames, each fitted alone.
     appearance : Appearance
         What the spots have in common.
     """
     spots = fitted.spots
     bright = (fitted.weight * fitted.light**2).sum(1)
-    left, dx, dy = _largest_left_over(fitted, radius_px, appearance)
+    left, dx, dy = _largest_left_over(fitted, appearance)
     excess = fitted.surprise - fitted.freedom
     wanted = (left > _LEFT_OVER) & (bright > _BRIGHT_ENOUGH)
     wanted &= excess > torch.where(left > 4, -torch.inf, 6.0)
     of = torch.nonzero(wanted)[:, 0]
     if len(of) == 0:
         return Pairs(of, spots.of(of), spots.of(of))
-    which, there = neighbours(spots, reach_px)
+    which, there = neighbours(spots, reach_px(appearance))
     which, there = which[of, :_NEIGHBOURS], there[of, :_NEIGHBOURS]
     alone = spots.of(of)
-    patches = Patches.around(frames, variance, alone.frame, alone.x, alone.y, radius_px)
+    radius = radius_px(appearance)
+    patches = Patches.around(frames, variance, alone.frame, alone.x, alone.y, radius)
     others = spots.of(which)
     one = solve(patches, alone, others, there, appearance, iterations=1)
     tried = [
@@ -107,11 +100,10 @@ def find_pairs(
     return Pairs(of[taken], first.of(taken), second.of(taken))
 
 
-def _largest_left_over(
-    fitted: Solved, radius_px: int, appearance: Appearance
-) -> tuple[Tensor, Tensor, Tensor]:
+def _largest_left_over(fitted: Solved, appearance: Appearance) -> tuple[Tensor, Tensor, Tensor]:
     """Return where a filter of the spots' shape finds most light left, in noise sds, and where."""
-    spots, side = fitted.spots, 2 * radius_px + 1
+    spots, radius = fitted.spots, radius_px(appearance)
+    side = 2 * radius + 1
     reach = max(2, round(2 * appearance.sigma_px))
     steps = torch.arange(-reach, reach + 1, device=spots.x.device)
     profile = torch.exp(-0.5 * (steps / appearance.sigma_px) ** 2)
@@ -121,9 +113,9 @@ def _largest_left_over(
     seen = functional.conv2d(seen, kernel, padding=reach)
     noise = functional.conv2d(weight, kernel**2, padding=reach).sqrt()
     ratio = (seen / noise.clamp(min=1e-9))[:, 0]
-    places = torch.arange(-radius_px, radius_px + 1, device=spots.x.device)
-    dx = places - (spots.x - spots.x.round())[:, None]
-    dy = places - (spots.y - spots.y.round())[:, None]
+    places = torch.arange(-radius, radius + 1, device=spots.x.device)
+    dx = places + (fitted.column - spots.x)[:, None]
+    dy = places + (fitted.row - spots.y)[:, None]
     near = dx[:, None, :] ** 2 + dy[:, :, None] ** 2 < (_SEARCHED * appearance.sigma_px) ** 2
     most, at = torch.where(near, ratio, -torch.inf).flatten(1).max(1)
     row, column = at // side, at % side

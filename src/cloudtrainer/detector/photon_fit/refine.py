@@ -39,14 +39,13 @@ def refine(
     """
     if len(seen) == 0:
         return seen
-    radius = radius_px(appearance)
-    guess = Patches.around(frames, variance, seen.frame, seen.x, seen.y, radius)
+    guess = Patches.around(frames, variance, seen.frame, seen.x, seen.y, radius_px(appearance))
     spots = guess.first_guess(seen.frame, seen.x, seen.y)
     everything = torch.arange(len(seen), device=seen.x.device)
     fitted = fit_spots(frames, variance, spots, everything, appearance)
     if not appearance.tells_pairs:
         return seen.fitted(fitted)
-    pairs = find_pairs(frames, variance, fitted, radius, reach_px(appearance), appearance)
+    pairs = find_pairs(frames, variance, fitted, appearance)
     if len(pairs.of):
         seen = seen.parted(pairs)
         spots = fitted.spots.replaced(pairs.of, pairs.first).with_more(pairs.second)

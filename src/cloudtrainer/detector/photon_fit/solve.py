@@ -30,10 +30,10 @@ class Solved:
         The second spot of each pair, where pairs were fitted.
     x_error, y_error : Tensor
         Standard errors from the Fisher information, px.
-    partner_x_error, partner_y_error : Tensor or None
-        Those of the second spot.
     log_sigma_error : Tensor
         Standard error of the logarithm of the width.
+    column, row : Tensor
+        Pixel at the centre of each patch.
     surprise : Tensor
         Squared residuals over their variance, summed over the patch, plus what a width costs that
         is unusual in these frames.
@@ -55,9 +55,9 @@ class Solved:
     partner: Spots | None
     x_error: Tensor
     y_error: Tensor
-    partner_x_error: Tensor | None
-    partner_y_error: Tensor | None
     log_sigma_error: Tensor
+    column: Tensor
+    row: Tensor
     surprise: Tensor
     freedom: Tensor
     light: Tensor
@@ -204,9 +204,9 @@ class _Fit:
             partner=self._component(1) if self.free == 2 else None,
             x_error=error[:, some],
             y_error=error[:, 2 * some],
-            partner_x_error=error[:, some + 1] if self.free == 2 else None,
-            partner_y_error=error[:, 2 * some + 1] if self.free == 2 else None,
             log_sigma_error=error[:, -2],
+            column=self.patches.column,
+            row=self.patches.row,
             surprise=(self.weight * self.residual**2).sum(1) + unusual,
             freedom=(self.patches.inside.sum(1) - parameters).clamp(min=10),
             light=self.light,
