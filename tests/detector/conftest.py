@@ -1,12 +1,13 @@
 """Small detectors, frames that they find something in, and exports made once."""
 
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
-from cloudtrainer.detector import ParticleDetector, export_model
+from cloudtrainer.detector import ParticleDetector, export_model, module
 
 SMALL = {"name": "small", "grid_channels": [8, 12], "unet_channels": [4, 8]}
 HISTORY = {
@@ -55,6 +56,12 @@ def spots():
     for x, y in rng.uniform(8, 40, (6, 2)):
         frame += 60 * np.exp(-((column - x) ** 2 + (row - y) ** 2) / 4.5)
     return frame
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Compute in 32 bit on every processor, so that two ways to one answer can be compared."""
+    monkeypatch.setattr(module, "fastest_on", lambda device: nullcontext())
 
 
 @pytest.fixture

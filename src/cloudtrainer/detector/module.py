@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +26,7 @@ from cloudtrainer.detector.networks import GridNet, UNet
 from cloudtrainer.detector.normalise import by_maximum, by_noise
 from cloudtrainer.detector.onnx_network import OnnxNetwork, read_onnx
 from cloudtrainer.detector.photon_fit import Appearance
+from cloudtrainer.detector.precision import fastest_on
 from cloudtrainer.detector.tiles import answer_in_tiles
 from cloudtrainer.errors import ModelError, VideoError
 
@@ -250,7 +252,9 @@ class ParticleDetector(nn.Module):
         # Models of versions 2.0 and 3.0 take the frames as they are.
         seen = self.normalise(bright if self.normalisation == "noise" else raw, video_maximum)
         asked = slice(margins[0], len(seen) - margins[1])
-        with torch.inference_mode():
+        # Masks are cut at a threshold: they stay those of versions 2.0 and 3.0, in 32 bit.
+        grid = self.config.model.architecture == "grid"
+        with torch.inference_mode(), fastest_on(self.device) if grid else nullcontext():
             stacks = with_neighbours(seen, self.context_frames)[asked]
             answer = answer_in_tiles(self.answer, stacks, self.model.cell_px)
         return bright[asked], seen[asked], answer

@@ -105,15 +105,13 @@ def _largest_left_over(fitted: Solved, appearance: Appearance) -> tuple[Tensor, 
     spots, radius = fitted.spots, radius_px(appearance)
     side = 2 * radius + 1
     reach = max(2, round(2 * appearance.sigma_px))
-    steps = torch.arange(-reach, reach + 1, device=spots.x.device)
-    profile = torch.exp(-0.5 * (steps / appearance.sigma_px) ** 2)
-    kernel = (profile[:, None] * profile)[None, None]
-    weight = fitted.weight.view(-1, 1, side, side)
-    seen = weight * fitted.residual.view(-1, 1, side, side)
-    seen = functional.conv2d(seen, kernel, padding=reach)
-    noise = functional.conv2d(weight, kernel**2, padding=reach).sqrt()
-    ratio = (seen / noise.clamp(min=1e-9))[:, 0]
     places = torch.arange(-radius, radius + 1, device=spots.x.device)
+    away = places[:, None] - places
+    profile = torch.exp(-0.5 * (away / appearance.sigma_px) ** 2) * (away.abs() <= reach)
+    weight = fitted.weight.view(-1, side, side)
+    seen = profile @ (weight * fitted.residual.view(-1, side, side)) @ profile
+    noise = (profile**2 @ weight @ profile**2).sqrt()
+    ratio = seen / noise.clamp(min=1e-9)
     dx = places + (fitted.column - spots.x)[:, None]
     dy = places + (fitted.row - spots.y)[:, None]
     near = dx[:, None, :] ** 2 + dy[:, :, None] ** 2 < (_SEARCHED * appearance.sigma_px) ** 2
