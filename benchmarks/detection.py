@@ -127,7 +127,7 @@ def cell(model: object, number: int, frames: int) -> tuple[dict[str, float], tup
     ]
     theirs = max(settings, key=lambda kept: quality(kept, truth))
     # What a video's particles have in common is measured once a video, on five frames.
-    timed, common = filmed[:3], model.appearance(filmed[:5])
+    timed, common = filmed[:8], model.appearance(filmed[:5])
     least_mass = 0.5 * mass_of_a_spot(photons, DIAMETERS_PX[0])
     row = {
         "photons": photons,

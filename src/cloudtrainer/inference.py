@@ -17,8 +17,8 @@ from cloudtrainer.video import Video
 Polarity = Literal["auto", "bright", "dark"]
 Progress = Callable[[int, int], None]
 
-# About 64 MB of float32 features a batch at half resolution.
-_PIXELS_AT_ONCE = 1 << 20
+# Eight frames of 512 x 512 px: what is done once a batch is spread over them.
+_PIXELS_AT_ONCE = 1 << 21
 _FRAMES_LOOKED_AT = 5
 
 

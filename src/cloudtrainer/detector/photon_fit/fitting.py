@@ -30,7 +30,13 @@ def reach_px(appearance: Appearance) -> float:
 
 
 def fit_spots(
-    frames: Tensor, variance: Tensor, spots: Spots, chosen: Tensor, appearance: Appearance
+    frames: Tensor,
+    variance: Tensor,
+    spots: Spots,
+    chosen: Tensor,
+    appearance: Appearance,
+    *,
+    leverage: bool = False,
 ) -> Solved:
     """Fit some of the spots, each together with its neighbours.
 
@@ -44,6 +50,8 @@ def fit_spots(
         Numbers of those to fit.
     appearance : Appearance
         What they have in common.
+    leverage : bool
+        Say how much of each pixel's noise the fits follow.
 
     Returns
     -------
@@ -68,6 +76,7 @@ def fit_spots(
                     there[part, :most],
                     appearance,
                     iterations=_ITERATIONS,
+                    leverage=leverage,
                 )
             )
             order.append(part)

@@ -42,7 +42,7 @@ def measure_appearance(
     usual = replace(_UNKNOWN, sigma_px=float(guess.sigma[:_ENOUGH_SPOTS].median()))
     looked = torch.arange(min(len(x), _ENOUGH_SPOTS), device=x.device)
     for _ in range(_ROUNDS):
-        usual = _common(fit_spots(frames, variance, guess, looked, usual), usual)
+        usual = _common(fit_spots(frames, variance, guess, looked, usual, leverage=True), usual)
     return usual
 
 
@@ -72,6 +72,7 @@ def _gain(fitted: Solved, sound: Tensor) -> float:
 
     The fit follows part of the noise: what is left of it is larger by 1 / (1 - leverage).
     """
+    assert fitted.leverage is not None
     ground = fitted.variance[:, None]
     of_light = (fitted.weight > 0) & (fitted.light > 0.2 * ground.sqrt()) & sound[:, None]
     squared = fitted.residual**2 / (1 - fitted.leverage) - ground

@@ -114,13 +114,11 @@ class Patches:
         inside = ((columns >= 0) & (columns < width))[:, None, :]
         inside = inside & ((rows >= 0) & (rows < height))[:, :, None]
         inside &= (steps**2 + steps[:, None] ** 2) <= (radius_px + 0.5) ** 2
-        counts = frames[
-            frame[:, None, None],
-            rows.clamp(0, height - 1)[:, :, None],
-            columns.clamp(0, width - 1)[:, None, :],
-        ]
+        first_in_row = (frame[:, None] * height + rows.clamp(0, height - 1)) * width
+        places = first_in_row[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
+        counts = frames.flatten()[places.flatten(1)]
         return cls(
-            counts=counts.flatten(1),
+            counts=counts,
             inside=inside.flatten(1).float(),
             column=column.float(),
             row=row.float(),

@@ -47,8 +47,8 @@ class Solved:
         Variance of the noise of the ground, counts², (spots,).
     weight : Tensor
         One over the variance; 0 outside the patch or the frame.
-    leverage : Tensor
-        Share of each pixel's noise that the fit follows.
+    leverage : Tensor or None
+        Share of each pixel's noise that the fit follows, where it was asked for.
     """
 
     spots: Spots
@@ -64,7 +64,7 @@ class Solved:
     residual: Tensor
     variance: Tensor
     weight: Tensor
-    leverage: Tensor
+    leverage: Tensor | None
 
     def of(self, chosen: Tensor) -> "Solved":
         """Return some of the fits."""
@@ -107,6 +107,7 @@ def solve(
     *,
     iterations: int,
     pairs: bool = False,
+    leverage: bool = False,
 ) -> Solved:
     """Fit spots, each on its own patch, with the spots beside it.
 
@@ -131,8 +132,10 @@ def solve(
         Steps to take.
     pairs : bool
         The first neighbour is the other half of a pair: free to move.
+    leverage : bool
+        Say how much of each pixel's noise the fit follows.
     """
-    fit = _Fit(patches, spots, beside, there, appearance, pairs)
+    fit = _Fit(patches, spots, beside, there, appearance, pairs, leverage)
     for _ in range(iterations):
         fit.step()
     return fit.result()
@@ -149,8 +152,9 @@ class _Fit:
         there: Tensor,
         appearance: Appearance,
         pairs: bool,
+        with_leverage: bool,
     ) -> None:
-        self.patches, self.appearance = patches, appearance
+        self.patches, self.appearance, self.with_leverage = patches, appearance, with_leverage
         self.frame, self.ground = spots.frame, spots.ground
         self.free = 2 if pairs else 1
         self.exists = functional.pad(there.float(), (1, 0), value=1.0)
@@ -193,8 +197,6 @@ class _Fit:
         scaled = scaled + 1e-6 * torch.eye(self.parameters, device=scaled.device)
         factor, _ = torch.linalg.cholesky_ex(scaled)
         covariance = torch.cholesky_inverse(factor) * scale[:, :, None] * scale[:, None, :]
-        followed = torch.bmm(covariance, self.slopes)
-        leverage = (followed * self.slopes).sum(1) * self.weight
         some = self.components
         error = covariance.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
         unusual = self._unusual_width() ** 2
@@ -213,11 +215,14 @@ class _Fit:
             residual=self.residual,
             variance=self.patches.variance,
             weight=self.weight,
-            leverage=leverage.clamp(0, 0.9),
+            leverage=self._leverage(covariance) if self.with_leverage else None,
         )
 
+    def _leverage(self, covariance: Tensor) -> Tensor:
+        return torch.bmm(covariance, self.slopes).mul_(self.slopes).sum(1).clamp(0, 0.9)
+
     def _look(self) -> None:
-        """Compare the fit with the pixels: residuals, slopes, and the information with priors."""
+        """Compare the fit with the pixels: residuals, and slopes and information in noise sds."""
         steps, some = self.patches.steps, self.components
         right = (steps - self.x[..., None]) / self.sigma[..., None]
         down = (steps - self.y[..., None]) / self.sigma[..., None]
@@ -248,9 +253,10 @@ class _Fit:
         self.residual = self.patches.counts - self.light - self.ground[:, None]
         variance = self.appearance.variance(self.patches.variance[:, None], self.light)
         self.weight = self.patches.inside / variance
-        weighted = self.slopes * self.weight[:, None, :]
-        self.information = torch.bmm(weighted, self.slopes.transpose(1, 2))
-        self.slope = torch.bmm(weighted, self.residual[:, :, None])[:, :, 0]
+        sharpness = self.weight.sqrt()
+        self.slopes *= sharpness[:, None, :]
+        self.information = torch.bmm(self.slopes, self.slopes.transpose(1, 2))
+        self.slope = torch.bmm(self.slopes, (sharpness * self.residual)[:, :, None])[:, :, 0]
         self._add_priors()
 
     def _add_priors(self) -> None:
