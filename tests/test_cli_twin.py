@@ -1,14 +1,19 @@
 """``twin``, ``analyze --twin`` and ``train --twin`` as they are given in a shell."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+import cloudtrainer
 from cloudtrainer.analysis import analyze
 from cloudtrainer.config import Config
 from cloudtrainer.detector import load_model
+from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.training import twin_folder
 
 SHORT = ("--set", "twin.steps_per_epoch=1", "--epochs", "1")
 
@@ -71,6 +76,27 @@ def test_a_twin_that_is_there_is_not_replaced_unasked(command, video, tmp_path):
     file.write_text("")
     code, _, complained = command("twin", video, "-o", file)
     assert (code, "is a file" in complained) == (2, True)
+
+
+def test_a_model_is_kept_where_its_successor_cannot_be_written(
+    command, video, tmp_path, monkeypatch
+):
+    out, weights = tmp_path / "twin", tmp_path / "twin" / "model" / "weights.pth"
+    shutil.copytree(Path(cloudtrainer.__file__).parent / "models" / "default", out / "model")
+    before = weights.read_bytes()
+
+    def no_room(*_, **__):
+        weights.parent.mkdir()
+        weights.write_bytes(b"half")
+        raise WorkspaceError(f"{out}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(twin_folder, "write_twin", no_room)
+    code, _, complained = command("twin", video, "-o", out, "--no-train", "--overwrite")
+    assert (code, "No space left" in complained) == (2, True)
+    assert weights.read_bytes() == before
+    monkeypatch.undo()
+    assert command("twin", video, "-o", out, "--no-train", "--overwrite")[0] == 0
+    assert {path.name for path in out.iterdir()} == {"twin.json", "twin.png", "twin.svg"}
 
 
 def test_analysis_goes_on_with_the_bundled_model_where_there_is_no_twin(command, noise, tmp_path):

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cloudtrainer.config.sections import Section, _Range, _setting
+from cloudtrainer.config.sections import Range, Section, setting
 
 # A frame is rendered on a grid that holds all frequencies that the aperture lets through; of the
 # highest that a grid can hold, half of one over its spacing, this share is used.
@@ -14,7 +14,7 @@ _MOST_SAMPLES = 8
 _WIDEST_BLUR_POINTS = 150
 
 
-class _Heights(_Range):
+class _Heights(Range):
     """A pair of limits of which both may be negative."""
 
     @model_validator(mode="after")
@@ -27,39 +27,39 @@ class _Heights(_Range):
 class OpticsSettings(Section):
     """The microscope that simulated particles are seen through."""
 
-    kind: Literal["gaussian", "fluorescence", "brightfield", "darkfield"] = _setting(
+    kind: Literal["gaussian", "fluorescence", "brightfield", "darkfield"] = setting(
         "gaussian",
         "gaussian: spots of many sizes and shapes; the others: spheres seen through the microscope "
         "described here (needs DeepTrack2, the extra optics).",
     )
-    numerical_aperture: float = _setting(0.75, "Numerical aperture of the objective.", gt=0, le=2)
-    wavelength_nm: float = _setting(
+    numerical_aperture: float = setting(0.75, "Numerical aperture of the objective.", gt=0, le=2)
+    wavelength_nm: float = setting(
         550.0,
         "Wavelength in vacuum: of the emission (fluorescence) or of the lamp.",
         unit="nm",
         ge=200,
         le=2000,
     )
-    pixel_size_um: float = _setting(
+    pixel_size_um: float = setting(
         0.16,
         "Pixel size in the sample: that of the camera over the magnification.",
         unit="um",
         ge=0.01,
         le=5,
     )
-    pixel_fill: float = _setting(
+    pixel_fill: float = setting(
         1.0,
         "Side of a pixel's sensitive area over the pixel size; 0: the light at its centre alone.",
         ge=0,
         le=1,
     )
-    refractive_index_medium: float = _setting(
+    refractive_index_medium: float = setting(
         1.33, "Refractive index around the particles.", ge=1, le=2.5
     )
-    particle_radius_um: float = _setting(
+    particle_radius_um: float = setting(
         0.25, "Radius of the spheres; 0: points (fluorescence alone).", unit="um", ge=0, le=10
     )
-    refractive_index_particle: float = _setting(
+    refractive_index_particle: float = setting(
         1.58, "Refractive index of the spheres (brightfield and darkfield).", ge=1, le=4
     )
     defocus_um: _Heights = Field(
@@ -123,22 +123,22 @@ class OpticsSettings(Section):
 class CameraSettings(Section):
     """The camera of simulated frames; a training scene draws noise between none and this."""
 
-    gain: float = _setting(
+    gain: float = setting(
         1.0, "Counts that an electron adds.", unit="counts/electron", gt=0, le=1000
     )
-    offset: float = _setting(100.0, "Counts without light.", unit="counts", ge=0, le=10_000)
-    read_noise: float = _setting(3.0, "Read noise.", unit="electrons", ge=0, le=1000)
-    gain_spread: float = _setting(
+    offset: float = setting(100.0, "Counts without light.", unit="counts", ge=0, le=10_000)
+    read_noise: float = setting(3.0, "Read noise.", unit="electrons", ge=0, le=1000)
+    gain_spread: float = setting(
         0.01, "Fixed pattern of the gain (PRNU): its standard deviation over its mean.", ge=0, le=1
     )
-    offset_spread: float = _setting(
+    offset_spread: float = setting(
         1.0,
         "Fixed pattern of the offset (DSNU): its standard deviation.",
         unit="electrons",
         ge=0,
         le=1000,
     )
-    full_well: float = _setting(
+    full_well: float = setting(
         30_000.0, "Electrons that a pixel holds at most.", unit="electrons", gt=0, le=1e7
     )
-    bits: int = _setting(16, "Bits of a count; it saturates at the largest.", ge=8, le=16)
+    bits: int = setting(16, "Bits of a count; it saturates at the largest.", ge=8, le=16)

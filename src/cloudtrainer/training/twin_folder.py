@@ -1,6 +1,8 @@
 """The folder of a twin: what was measured, the figure, and the detector that has learned it."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +84,28 @@ def make_twin(
     training = train_on_twin(twin, config, say=say) if train else None
     if training is not None:
         say(str(training))
-    if (out / MODEL / "metadata.json").is_file():
-        shutil.rmtree(out / MODEL)
-    write_twin(out, twin, video, training)
+    with _put_aside(out / MODEL):
+        write_twin(out, twin, video, training)
     return out / MODEL if train else None
+
+
+@contextmanager
+def _put_aside(model: Path) -> Iterator[None]:
+    """Keep the model that is to be replaced until the new one is written."""
+    aside = model.with_name(f".{model.name}_before")
+    if aside.exists():
+        shutil.rmtree(aside)
+    if not model.exists():
+        yield
+        return
+    model.rename(aside)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(model, ignore_errors=True)
+        aside.rename(model)
+        raise
+    shutil.rmtree(aside)
 
 
 def _check_free(out: Path, *, overwrite: bool) -> None:
