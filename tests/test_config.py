@@ -217,7 +217,7 @@ def test_an_exposure_longer_than_the_frame_interval_is_refused():
     st.dictionaries(
         st.sampled_from([*Config.model_fields, "other"]),
         st.dictionaries(
-            st.text(max_size=8),
+            st.text(max_size=8).map("{}?".format),
             st.none() | st.booleans() | st.floats() | st.text(max_size=8),
             min_size=1,
             max_size=3,
