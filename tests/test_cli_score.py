@@ -87,14 +87,18 @@ def test_nothing_found(command, files):
         (["text.csv", "truth.csv", "--gate-px", "2"], "row 3, column x: 'left' is not a number"),
         (["twice.csv", "truth.csv", "--gate-px", "2"], "particle 1 is there twice in frame 4"),
         (["sure.csv", "truth.csv", "--gate-px", "2"], "states an error that is not above 0"),
+        (["truth.csv", "two.csv", "--gate-px", "2"], "two.csv: its column video names 2 videos"),
+        (["double.csv", "truth.csv", "--gate-px", "2"], "double.csv: has the column 'x' twice"),
     ],
 )
 def test_what_cannot_be_scored_is_said(command, files, arguments, message):
     (files / "text.csv").write_text("frame,x,y\n0,1,1\n1,left,1\n")
     (files / "twice.csv").write_text("frame,x,y,particle\n4,1,1,1\n4,30,1,1\n")
     (files / "sure.csv").write_text("frame,x,y,x_error,y_error\n4,1,1,0,0.1\n")
-    code, _, complaints = command("score", *arguments)
-    assert code == 2
+    (files / "two.csv").write_text("video,frame,x,y\n0,0,1,1\n1,0,1,1\n")
+    (files / "double.csv").write_text("frame,x,y,x\n0,1,1,2\n")
+    code, text, complaints = command("score", *arguments)
+    assert (code, text) == (2, "")
     assert message in complaints
     assert "Traceback" not in complaints
 

@@ -99,6 +99,79 @@ def test_a_model_is_kept_where_its_successor_cannot_be_written(
     assert {path.name for path in out.iterdir()} == {"twin.json", "twin.png", "twin.svg"}
 
 
+def test_frames_that_are_too_small_or_too_bright_have_no_twin(command, tmp_path):
+    for name, frames, said in (
+        ("thin", spots()[:, :8], "frames of 64 x 8 px are too small for a twin"),
+        ("huge", spots().astype(np.float32) * 1e30, "too large to reckon with"),
+    ):
+        tifffile.imwrite(tmp_path / f"{name}.tif", frames)
+        code, _, complained = command("twin", tmp_path / f"{name}.tif", "-o", tmp_path / name)
+        assert (code, said in complained) == (2, True)
+        assert not (tmp_path / name).exists()
+
+
+def test_frames_of_a_single_value_are_left_out_and_named(command, tmp_path):
+    filmed = spots(frames=24)
+    filmed[::3], filmed[20] = 0, 65535
+    tifffile.imwrite(tmp_path / "dropped.tif", filmed)
+    code, said, _ = command("twin", tmp_path / "dropped.tif", "-o", tmp_path / "out", "--no-train")
+    assert code == 0
+    assert "9 of the frames looked at are of a single value (frames 0, 3, 6, 9," in said
+    numbers = json.loads((tmp_path / "out" / "twin.json").read_text())
+    assert numbers["particles"]["found_per_frame"] == pytest.approx(5, abs=1)
+    assert numbers["background_counts"]["median"] == pytest.approx(200, abs=5)
+    assert numbers["noise"]["sd_counts"] == pytest.approx(200**0.5, rel=0.1)
+
+
+@pytest.fixture
+def twin_folder_of(tmp_path, command, video):
+    """Return a function that makes the folder of a twin whose model is the bundled one."""
+
+    def make(**changed):
+        out = tmp_path / "made"
+        assert command("twin", video, "-o", out, "--no-train")[0] == 0
+        shutil.copytree(Path(cloudtrainer.__file__).parent / "models" / "default", out / "model")
+        numbers = json.loads((out / "twin.json").read_text()) | {"training": {}} | changed
+        (out / "twin.json").write_text(json.dumps(numbers))
+        return out
+
+    return make
+
+
+def test_a_twin_of_another_video_is_warned_of(command, noise, video, twin_folder_of, tmp_path):
+    focus = {"peak_counts": 400.0, "least_peak_counts": 200.0}
+    folder = twin_folder_of(focus=focus)
+    for filmed, warned in ((noise, True), (video, False)):
+        code, said, _ = command("analyze", filmed, "-o", tmp_path / filmed.stem, "--model", folder)
+        said = " ".join(said.split())
+        assert code == 0
+        assert ("The twin is that of another video (spots.tif)" in said) is warned
+        assert ("peaks of 200 counts, is that of the other video" in said) is warned
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"doubts": 5},
+        {"noise": "none"},
+        {"focus": {"peak_counts": float("nan"), "least_peak_counts": 1.0}},
+        {"focus": {"peak_counts": 1.0, "least_peak_counts": 2.0}},
+    ],
+)
+def test_a_damaged_twin_is_refused(command, video, twin_folder_of, tmp_path, changed):
+    folder = twin_folder_of(**changed)
+    code, _, complained = command("analyze", video, "-o", tmp_path / "out", "--model", folder)
+    assert (code, "files of this twin are damaged" in complained) == (2, True)
+
+
+def test_a_polarity_that_changes_is_told_by_any_analysis(command, tmp_path):
+    filmed = np.concatenate([spots(frames=12), 700 - spots(frames=8)])
+    tifffile.imwrite(tmp_path / "turns.tif", filmed)
+    code, said, _ = command("analyze", tmp_path / "turns.tif", "-o", tmp_path / "out")
+    assert code == 0
+    assert "bright in most of the video, but dark in frame 14, 19" in " ".join(said.split())
+
+
 def test_analysis_goes_on_with_the_bundled_model_where_there_is_no_twin(command, noise, tmp_path):
     code, said, _ = command("analyze", noise, "-o", tmp_path / "out", "--twin")
     assert code == 0
@@ -122,7 +195,7 @@ def test_a_detector_is_trained_written_and_taken_for_an_analysis(command, video,
     out = tmp_path / "twin"
     code, said, _ = command("twin", video, "-o", out, *SHORT)
     assert code == 0
-    assert "On held-out scenes of the twin" in said
+    assert "On other simulated scenes of the twin" in said
     training = json.loads((out / "twin.json").read_text())["training"]
     assert set(training["after"]) == {"f1", "precision", "recall", "rmse_px"}
     model = load_model(out / "model")

@@ -58,3 +58,12 @@ def test_all_detail_that_the_aperture_lets_through_fits_on_the_grid(
     assert optics.samples == samples
     # The intensity's highest frequency, 2 NA / wavelength, is below half of one over the spacing.
     assert 2 * aperture / (wavelength_nm / 1000) < 0.5 / (pixel_um / samples)
+
+
+@pytest.mark.parametrize(
+    ("camera", "most"), [({"bits": 12, "offset": 5000}, 4095), ({"bits": 8, "offset": 300}, 255)]
+)
+def test_a_camera_that_is_saturated_without_light_is_refused(camera, most):
+    with pytest.raises(ConfigError, match=f"leaves no room for light.*saturates at {most} counts"):
+        Config.from_dict({"camera": camera})
+    assert Config.from_dict({"camera": {"bits": 8, "offset": 20}}).camera.offset == 20

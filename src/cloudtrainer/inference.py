@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.photon_fit import Appearance
+from cloudtrainer.detector.polarity import SignsSeen
 from cloudtrainer.errors import ConfigError, VideoError
 from cloudtrainer.video import Video
 
@@ -134,12 +135,23 @@ def polarity_sign(model: ParticleDetector, video: Video, polarity: Polarity = "a
         return 1
     if polarity != "auto":
         return 1 if polarity == "bright" else -1
-    sure = {1: 0.0, -1: 0.0}
-    for frames, margins in read_stacks(video, _sample(video), model.context_frames):
-        for sign in sure:
+    return signs_seen(model, video).sign
+
+
+def signs_seen(model: ParticleDetector, video: Video) -> SignsSeen:
+    """Run a model on a few frames of a video as they are and inverted."""
+    numbers = _sample(video)
+    evidence = np.zeros((len(numbers), 2))
+    for column, sign in enumerate((1, -1)):
+        first = 0
+        for frames, margins in read_stacks(video, numbers, model.context_frames):
             found = model.detect(frames, polarity=sign, margins=margins, fit=False)
-            sure[sign] += float(found["probability"].sum())
-    return -1 if sure[-1] > sure[1] else 1
+            count = len(frames) - sum(margins)
+            evidence[first : first + count, column] = np.bincount(
+                found["frame"] - margins[0], found["probability"], minlength=count
+            )
+            first += count
+    return SignsSeen(numbers, evidence)
 
 
 def video_appearance(model: ParticleDetector, video: Video, sign: int) -> Appearance | None:

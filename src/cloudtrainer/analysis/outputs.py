@@ -14,7 +14,7 @@ from cloudtrainer.errors import WorkspaceError
 
 # Every file that an analysis may write, so that --overwrite leaves no older result beside newer
 # ones, and nothing of the user's is removed.
-TABLES = ("detections", "tracks", "particles")
+TABLES = ("detections", "tracks", "tracks_left_out", "particles")
 FIGURES = (
     "detections",
     "particles_per_frame",

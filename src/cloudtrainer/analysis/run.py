@@ -17,7 +17,13 @@ from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, told
+from cloudtrainer.analysis.twins import (
+    Say,
+    given_twin,
+    model_of_twin,
+    of_another_video,
+    told,
+)
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import Estimate
@@ -186,7 +192,10 @@ def _analyse_one(
 ) -> Analysis:
     settings = config.analysis
     twin = own if isinstance(own, TwinModel) else None
-    doubts = (own,) if isinstance(own, str) else () if twin is None else twin.doubts
+    doubts: tuple[str, ...] = (own,) if isinstance(own, str) else ()
+    if twin is not None:
+        other = of_another_video(twin, source)
+        doubts = twin.doubts if other is None else (other,)
     if source.video is not None and detector is not None:
         detector = detector if twin is None else twin.detector.to(detector.device)
         tracked = track_video(source.video, detector, settings, progress, twin)
@@ -204,6 +213,7 @@ def _analyse_one(
     tracks = _in_whole_video(tracked.tracks, source)
     if source.video is not None:
         write_table(detections, folder / "detections")
+        write_table(_in_whole_video(tracked.not_measured(), source), folder / "tracks_left_out")
     write_table(tracks, folder / "tracks")
     particles = measured.particles
     particles = particles.assign(first_frame=particles["first_frame"] + source.origin[0])

@@ -16,6 +16,7 @@ from cloudtrainer.inference import (
     extract_particles_from_predictions,
     missing_neighbours,
     polarity_sign,
+    signs_seen,
 )
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
@@ -89,6 +90,10 @@ class Tracked:
         """Return the measured tracks where they are in the frames, drift included."""
         return self.linked[self.linked["particle"].isin(self.tracks["particle"])]
 
+    def not_measured(self) -> pd.DataFrame:
+        """Return the tracks that were linked and left out, where they are in the frames."""
+        return self.linked[~self.linked["particle"].isin(self.tracks["particle"])]
+
     def displacements_px(self) -> NDArray[np.float64]:
         """Return the lengths of all displacements between consecutive frames, px."""
         tracks = self.tracks.sort_values(["particle", "frame"])
@@ -110,7 +115,7 @@ def track_video(
     Tracks of particles that are not in focus are linked and not measured: where the detector has
     learned the video's twin, by the height of their peaks, otherwise by how sure it is of them.
     """
-    sign = polarity_sign(model, video, settings.polarity)
+    sign, doubt = _sign(model, video, settings)
     polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
     found = extract_particles_from_predictions(
         model,
@@ -123,7 +128,7 @@ def track_video(
     masked = static_specks(found, n_frames=len(video))
     detections = masked.detections.reset_index(drop=True)
     short = missing_neighbours(model, video)
-    warnings = [] if short is None else [short]
+    warnings = [said for said in (short, doubt) if said]
     if len(masked.specks):
         warnings.append(
             f"{len(masked.specks)} static specks (hot pixels, dirt or stuck particles) were "
@@ -175,6 +180,14 @@ def track_video(
         why_left_out=why,
         how_left_out=how,
     )
+
+
+def _sign(model: ParticleDetector, video: Video, settings: AnalysisSettings) -> tuple[int, str]:
+    """Return the particles' sign, and what speaks against it."""
+    if settings.polarity != "auto" or model.normalisation == "video_maximum":
+        return polarity_sign(model, video, settings.polarity), ""
+    seen = signs_seen(model, video)
+    return seen.sign, seen.doubt(seen.sign)
 
 
 def given_tracks(source: Source, settings: AnalysisSettings) -> Tracked:

@@ -98,6 +98,22 @@ def given_twin(model: object) -> TwinModel | None:
     return known
 
 
+def of_another_video(twin: TwinModel, source: Source) -> str | None:
+    """Say, in a sentence, that a twin was measured in another video; None if in this one."""
+    if source.video is None or twin.numbers.get("video_sha256") == source.sha256:
+        return None
+    limit = ""
+    if twin.focus is not None:
+        limit = (
+            f" Its limit of focus, peaks of {twin.focus.least:.3g} counts, is that of the other "
+            "video, too: filmed with other light or another camera, it chooses other particles."
+        )
+    return (
+        f"The twin is that of another video ({twin.numbers.get('video')}): its detector knows "
+        f"other particles.{limit} Give --twin for one of this video's own."
+    )
+
+
 def told(twin: TwinModel) -> dict[str, Any]:
     """Return what ``summary.json`` holds of a twin; the rest is in ``twin/twin.json``."""
     names = ("background_counts", "noise", "particles", "focus", "training")

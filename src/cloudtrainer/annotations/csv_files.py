@@ -1,5 +1,6 @@
 """Positions in CSV files: ours and trackpy's, TrackMate's, napari's, and tables of TrackID, t."""
 
+import csv
 import warnings
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def _cells(path: Path) -> tuple[pd.DataFrame, Lines]:
             "do not end."
         ) from None
     table.columns = [str(c).strip() for c in table.columns]
+    _check_header(path, separator)
     if all(_is_number(column.partition(".")[0]) for column in table.columns):
         raise LabelError(
             f"{path.name}: its first line holds numbers; put a line with the names of the columns "
@@ -106,6 +108,15 @@ def _separator(path: Path) -> str:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()
     return next((sign for sign in (",", ";", "\t") if sign in header), ",")
+
+
+def _check_header(path: Path, separator: str) -> None:
+    """Refuse two columns of one name, of which pandas renames the second."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = [name.strip() for name in next(csv.reader(file, delimiter=separator), [])]
+    for name in names:
+        if name and names.count(name) > 1:
+            raise LabelError(f"{path.name}: has the column {name!r} twice; keep the right one.")
 
 
 def _is_number(text: str) -> bool:

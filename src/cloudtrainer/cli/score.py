@@ -10,6 +10,8 @@ from rich.markup import escape
 from cloudtrainer.cli.output import console, print_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cloudtrainer.evaluation import DetectionScore, TrackScore
 
 
@@ -35,6 +37,13 @@ def score(
     from cloudtrainer.tracking.tables import checked_positions
 
     ours, known = read_spots(found, pixel_size_um), read_spots(truth, pixel_size_um)
+    for path, spots in ((found, ours), (truth, known)):
+        _check_one_video(path, spots.table)
+    linked = all("particle" in spots.table.columns for spots in (ours, known))
+    # Before anything is printed: what is wrong with a table is said once, and first.
+    tracks = None
+    if linked:
+        tracks = read_tracks(found, pixel_size_um), read_tracks(truth, pixel_size_um)
     detections = checked_positions(ours.table, name=found.name, row_numbers=ours.rows)
     if ours.repeats:
         detections = detections.drop_duplicates(["frame", "x", "y"])
@@ -46,14 +55,25 @@ def score(
         for path, spots in ((found, ours), (truth, known))
         if "particle" not in spots.table.columns
     ]
-    if not unlinked:
-        tracks = read_tracks(found, pixel_size_um), read_tracks(truth, pixel_size_um)
+    if tracks is not None:
         console.print()
         tracked = score_tracks(*tracks, gate_px)
         print_table((f"tracks, gate {gate_px:g} px", "score"), _track_rows(tracked))
     elif len(unlinked) == 1:
         where = escape(str(unlinked[0]))
         console.print(f"Tracks are not scored: {where} has no column particle.")
+
+
+def _check_one_video(path: Path, table: "pd.DataFrame") -> None:
+    """Make sure that a table is of one video: frames of several would be taken for the same."""
+    from cloudtrainer.errors import LabelError
+
+    videos = table["video"].nunique() if "video" in table.columns else 1
+    if videos > 1:
+        raise LabelError(
+            f"{path.name}: its column video names {videos} videos, and one is scored at a time; "
+            "keep the rows of one of them"
+        )
 
 
 def _detection_rows(score: "DetectionScore") -> list[tuple[str, str]]:

@@ -12,6 +12,8 @@ from cloudtrainer.config.sections import Range, Section, setting
 _USED_OF_GRID = 0.96
 _MOST_SAMPLES = 8
 _WIDEST_BLUR_POINTS = 150
+# Of the largest count.
+_MOST_OFFSET = 0.9
 
 
 class _Heights(Range):
@@ -142,3 +144,13 @@ class CameraSettings(Section):
         30_000.0, "Electrons that a pixel holds at most.", unit="electrons", gt=0, le=1e7
     )
     bits: int = setting(16, "Bits of a count; it saturates at the largest.", ge=8, le=16)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        most = 2**self.bits - 1
+        if self.offset > _MOST_OFFSET * most:
+            raise ValueError(
+                f"offset {self.offset:g} counts leaves no room for light: with bits {self.bits} a "
+                f"pixel saturates at {most} counts"
+            )
+        return self

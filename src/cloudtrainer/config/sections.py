@@ -280,7 +280,7 @@ class AnalysisSettings(Section):
     min_relative_probability: float = setting(
         0.93,
         "Least mean probability of a track, relative to the surest tracks: leaves out particles "
-        "far out of focus. 0 keeps all.",
+        "far out of focus. With a twin the height of peaks decides in its place. 0 keeps all.",
         ge=0,
         le=1,
     )

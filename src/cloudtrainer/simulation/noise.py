@@ -110,7 +110,10 @@ def measure_noise(
     """
     pairs = [number for number in numbers if number < len(video) - 1]
     chosen = np.unique(np.linspace(0, len(pairs) - 1, _PAIRS).round().astype(int))
-    pixels = _Pixels.of(video, [pairs[index] for index in chosen], ground, step)
+    some = [pairs[index] for index in chosen]
+    # Frames of a single value (dropped, or saturated) show no noise.
+    lively = [n for n in some if np.ptp(video.frames(n, n + 2), axis=(1, 2)).all()]
+    pixels = _Pixels.of(video, lively or some, ground, step)
     pixels = pixels.between(*limits)
     # Just below the largest value part of the noise is cut off, too.
     pixels = pixels.between(limits[0], limits[1] - 3 * pixels.temporal)

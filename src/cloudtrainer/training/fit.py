@@ -39,6 +39,8 @@ from cloudtrainer.training.processes import is_first_process
 from cloudtrainer.training.start import Start
 from cloudtrainer.training.validation import EpochPart
 
+_STOPPED = "Stopped. Give the same command again to go on from the last epoch."
+_STOPPED_FOR_GOOD = "Stopped. Nothing was kept: the same command begins anew."
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -185,7 +187,7 @@ class Fitting:
                     weights_only=True,
                 )
             except (SystemExit, KeyboardInterrupt):
-                self.say("Stopped. Give the same command again to go on from the last epoch.")
+                self.say(_STOPPED if self.logs is not None else _STOPPED_FOR_GOOD)
                 # Lightning ends the interpreter on Ctrl-C; a notebook decides for itself.
                 raise KeyboardInterrupt from None
             except OSError as error:

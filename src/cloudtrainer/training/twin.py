@@ -49,8 +49,9 @@ class TwinTraining:
     def __str__(self) -> str:
         old, new = self.before.score, self.after.score
         return (
-            f"On held-out scenes of the twin (gate {self.after.gate_px:g} px): F1 {new.f1:.3f}, "
-            f"precision {new.precision:.3f}, recall {new.recall:.3f}, position error "
+            "On other simulated scenes of the twin, not on the video "
+            f"(gate {self.after.gate_px:g} px): F1 {new.f1:.3f}, precision {new.precision:.3f}, "
+            f"recall {new.recall:.3f}, position error "
             f"{new.rmse_px:.3f} px; the model that it began with: F1 {old.f1:.3f}, "
             f"{old.rmse_px:.3f} px. Trained in {self.seconds:.0f} s."
         )

@@ -9,7 +9,7 @@ from typing import Any
 from cloudtrainer.atomic import replacing, write_json
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export_model
-from cloudtrainer.errors import ModelError, WorkspaceError
+from cloudtrainer.errors import ModelError, VideoError, WorkspaceError
 from cloudtrainer.figures import to_png, to_svg
 from cloudtrainer.figures.twin import twin_figure
 from cloudtrainer.simulation.twin import Twin
@@ -71,14 +71,19 @@ def make_twin(
         The folder holds a twin already, or cannot be written.
     """
     config, out = config or Config(), Path(out)
-    _check_free(out, overwrite=overwrite)
     whole = Video(source, channel=channel, plane=plane)
+    _check_free(out, overwrite=overwrite)
     video = whole
     if frames is not None or region is not None:
         first, after = frames or (0, None)
         part = (first, len(whole) if after is None else after)
         video = whole.crop(frames=part, region=region)
-    twin = twin_of(video, polarity_of(config))
+    try:
+        twin = twin_of(video, polarity_of(config))
+    except VideoError:
+        if not any(out.iterdir()):
+            out.rmdir()
+        raise
     for line in str(twin).splitlines():
         say(line)
     training = train_on_twin(twin, config, say=say) if train else None
@@ -158,7 +163,11 @@ def write_twin(
     WorkspaceError
         The folder cannot be written, or holds a model already.
     """
-    numbers = twin.to_dict() | {"key": key, "version": __version__}
+    numbers = twin.to_dict() | {
+        "key": key,
+        "video_sha256": video.sha256,
+        "version": __version__,
+    }
     if training is not None:
         numbers["training"] = {
             "seconds": training.seconds,

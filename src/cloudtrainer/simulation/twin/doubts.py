@@ -10,9 +10,6 @@ from cloudtrainer.simulation.twin.sample import Sample
 Floats = NDArray[np.float32]
 
 _SATURATED_SHARE = 0.02
-_BOTH_SIGNS = 0.35
-# Particles of the other sign: this many times as many as of its own, and more than a few.
-_TURNED, _FEW_PARTICLES = 2.0, 2.0
 _FLICKER = 0.02
 _COMB = 3.0
 _BLOCKS = 1.08
@@ -50,9 +47,10 @@ def doubts_about(
     frames = sample.frames
     said = [
         _few_frames(len(sample.numbers)),
+        _blank(sample.blank),
         _hidden(background),
         _saturation(saturated, sample.highest),
-        _signs(sample),
+        sample.signs.doubt(sample.polarity),
         _not_poisson(noise, sample.step, too_flat),
         _interlaced(frames),
         _in_blocks(frames),
@@ -72,6 +70,16 @@ def _few_frames(frames: int) -> str:
     )
 
 
+def _blank(frames: list[int]) -> str:
+    if not frames:
+        return ""
+    named = ", ".join(map(str, frames[:8])) + (", ..." if len(frames) > 8 else "")
+    return (
+        f"{len(frames)} of the frames looked at are of a single value (frames {named}): dropped, "
+        "black or saturated. They were left out; no particle is found in them."
+    )
+
+
 def _hidden(background: Background) -> str:
     if background.never_free < _HIDDEN_SHARE:
         return ""
@@ -87,35 +95,6 @@ def _saturation(share: float, highest: float) -> str:
     return (
         f"{100 * share:.0f}% of the particles are saturated (at {highest:g} counts): their true "
         "brightness is unknown and their twins have the same flat tops; expose shorter."
-    )
-
-
-def _signs(sample: Sample) -> str:
-    """Look for particles of the other sign: everywhere, or in a part of the video only."""
-    own, other = (0, 1) if sample.polarity > 0 else (1, 0)
-    total = sample.evidence.sum(axis=0)
-    name, contrary = ("bright", "dark") if sample.polarity > 0 else ("dark", "bright")
-    typical = float(np.median(sample.evidence[:, own]))
-    turned = sample.evidence[:, other] > np.maximum(
-        _TURNED * sample.evidence[:, own], max(0.5 * typical, _FEW_PARTICLES)
-    )
-    if turned.any() and not turned.all():
-        when = ", ".join(
-            str(sample.numbers[int(n)])
-            for n in np.linspace(0, len(sample.numbers) - 1, len(turned)).round()[turned]
-        )
-        return (
-            f"The particles are {name} in most of the video, but {contrary} in frame {when}: they "
-            f"are looked for as {name} ones throughout; analyse the parts apart (--frames)."
-        )
-    if total[other] < _BOTH_SIGNS * total[own] or total[own] == 0:
-        return ""
-    if total[other] < _FEW_PARTICLES * len(sample.evidence):
-        return ""
-    return (
-        f"There are {name} spots and {contrary} ones ({total[own]:.0f} to {total[other]:.0f} in "
-        f"the frames compared): only the {name} ones are looked for (--polarity {contrary} for the "
-        "others)."
     )
 
 
@@ -167,7 +146,10 @@ def _in_blocks(frames: Floats) -> str:
         return ""
     ratios = []
     for axis in (1, 2):
-        jump = np.abs(np.diff(frames[::4], axis=axis)).mean(axis=(0, 3 - axis))
+        steps = np.abs(np.diff(frames[::4], axis=axis))
+        if np.median(steps) == 0:
+            return ""
+        jump = steps.mean(axis=(0, 3 - axis))
         whole = jump[: (len(jump) + 1) // 8 * 8 - 1]
         at_edge = whole[7::8].mean()
         inside = np.concatenate([whole[k::8] for k in (1, 2, 3, 4, 5)]).mean()
@@ -175,8 +157,8 @@ def _in_blocks(frames: Floats) -> str:
     if min(ratios) < _BLOCKS:
         return ""
     return (
-        "The edges of blocks of 8 x 8 px show (JPEG, or the codec of a movie): the noise is not "
-        "that of photons; use the uncompressed video if there is one."
+        "The edges of blocks of 8 x 8 px show: the video was compressed as JPEG, or by the codec "
+        "of a movie; use the uncompressed video if there is one."
     )
 
 

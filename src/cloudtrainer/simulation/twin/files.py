@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from cloudtrainer.errors import ModelError
 from cloudtrainer.simulation.twin.focus import Focus
 
 NUMBERS, PICTURE, MODEL = "twin.json", "twin.png", "model"
+_PNG = b"\x89PNG"
+_SECTIONS = ("background_counts", "noise", "particles", "training")
 # What a twin is made by: with another number, earlier ones are made anew.
-_METHOD = 1
+_METHOD = 2
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def read_twin(folder: Path, key: str | None = None) -> TwinModel | None:
         if key not in (None, numbers["key"]) or "training" not in numbers:
             return None
         picture = (folder / PICTURE).read_bytes()
+        if not (picture.startswith(_PNG) and _well_formed(numbers)):
+            return None
         return TwinModel(load_model(folder / MODEL), focus_of(numbers), numbers, picture)
     except (OSError, ValueError, KeyError, TypeError, ModelError):
         return None
@@ -97,7 +102,16 @@ def focus_of(numbers: dict[str, Any]) -> Focus | None:
     entry = numbers["focus"]
     if entry is None:
         return None
-    return Focus(float(entry["peak_counts"]), float(entry["least_peak_counts"]))
+    focus = Focus(float(entry["peak_counts"]), float(entry["least_peak_counts"]))
+    if not 0 < focus.least <= focus.peak < math.inf:
+        raise ValueError("no limit of focus")
+    return focus
+
+
+def _well_formed(numbers: dict[str, Any]) -> bool:
+    sections = all(isinstance(numbers[name], dict) for name in _SECTIONS)
+    doubts = numbers["doubts"]
+    return sections and isinstance(doubts, list) and all(isinstance(one, str) for one in doubts)
 
 
 def polarity_of(config: Config) -> int | None:

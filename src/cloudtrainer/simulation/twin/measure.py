@@ -233,7 +233,8 @@ def _saturated_share(sample: Sample, chosen: pd.DataFrame) -> float:
     top = float(sample.frames.max())
     near = cut_patches(sample.frames, chosen, chosen.iloc[:0], 2)
     flat = (near.light >= top - 1e-6 * max(abs(top), 1.0)).sum(axis=(1, 2)) >= 2
-    return float(flat.mean())
+    # A single flat top is one that is brightest by chance.
+    return float(flat.mean()) if flat.sum() > 1 else 0.0
 
 
 def _grounds(

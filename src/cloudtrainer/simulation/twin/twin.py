@@ -218,12 +218,13 @@ class Twin:
         ]
         lines += [self._about(one) for one in self.shapes]
         if self.focus is None:
-            lines.append("All of them are taken to be in focus.")
+            lines.append("Their shapes do not differ by focus: all are taken to be in focus.")
         else:
             lines.append(
                 f"In focus, and measured: {self.in_focus_per_frame:.3g} a frame, with a peak of at "
-                f"least {self.focus.least:.3g} counts, half of what it is in the focal plane. The "
-                "others are found and tracked, and left out of D."
+                f"least {self.focus.least:.3g} counts, half of the {self.focus.peak:.3g} in the "
+                "focal plane (the 95th percentile of all peaks). The others are found and tracked, "
+                "and left out of D."
             )
         return lines
 
@@ -232,9 +233,10 @@ class Twin:
         smoothed = f", smoothed over {self.noise.blur_px:.1f} px" if self.noise.blur_px > 0 else ""
         if gain == 0:
             return f"The noise is taken to be the same at every intensity{smoothed}."
+        like_photons = "" if smoothed else " as that of photons"
         return (
-            f"The noise grows with the intensity as that of photons, {gain:.3g} counts a photon, "
-            f"over a read noise of {self.noise.read_noise:.3g} counts{smoothed}."
+            f"The noise grows with the intensity{like_photons}, {gain:.3g} counts a photon, over a "
+            f"read noise of {self.noise.read_noise:.3g} counts{smoothed}."
         )
 
     def _about(self, one: SpotShape) -> str:
