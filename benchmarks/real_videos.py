@@ -24,6 +24,7 @@ import json
 import platform
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -272,6 +273,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for twins and analyses")
     given = parser.parse_args()
     trackpy.quiet()
+    # Cuts that leave nothing are part of the search for the best one.
+    warnings.filterwarnings("ignore", module="trackpy")
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     written = results / "real_videos.json"

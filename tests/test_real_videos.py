@@ -7,6 +7,7 @@ import pytest
 from cloudtrainer import load_model
 from cloudtrainer.analysis import analyze
 from cloudtrainer.config import Config
+from cloudtrainer.diffusion import BOLTZMANN, stokes_einstein
 from cloudtrainer.evaluation import score_detections
 from cloudtrainer.inference import extract_particles_from_predictions
 from cloudtrainer.video import Video
@@ -50,7 +51,11 @@ def test_bulk_water_gives_the_diffusion_of_its_spheres_and_says_what_is_wrong(bu
 @pytest.mark.parametrize("run", ["run_1", "run_2"])
 def test_beads_give_the_diffusion_that_their_size_predicts(shared_data, tmp_path, run):
     found = analyze(shared_data / "beads" / run, tmp_path / "out", **BEADS)
-    assert found.diffusion.value == pytest.approx(BEADS_D, rel=0.2)
+    assert found.diffusion.value == pytest.approx(BEADS_D, rel=0.15)
+    constant = stokes_einstein(
+        found.diffusion, 297, radius_um=0.5, radius_error_um=0.05, viscosity_Pa_s=9.135e-4
+    )
+    assert constant.low < BOLTZMANN < constant.high
     wider = Config.from_dict(
         {"analysis": {"search_range_px": WIDER * found.summary["measured"]["search_range_px"]}}
     )

@@ -11,16 +11,21 @@ from cloudtrainer.diffusion.checks import (
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
+from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli
 from cloudtrainer.diffusion.motion import Motion, motion_type
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
+from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN, StokesEinstein, stokes_einstein
 
 __all__ = [
+    "BOLTZMANN",
     "AnomalousEstimate",
     "Check",
     "DisplacementCorrelations",
     "Estimate",
     "MeanSquaredDisplacement",
     "Motion",
+    "ShearModuli",
+    "StokesEinstein",
     "calculate_msd",
     "check_model",
     "diffusion_bound",
@@ -30,4 +35,6 @@ __all__ = [
     "fit_diffusion_models",
     "mean_squared_displacement",
     "motion_type",
+    "shear_moduli",
+    "stokes_einstein",
 ]

@@ -1,0 +1,124 @@
+"""G' and G'' against models of materials whose moduli are known in closed form."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cloudtrainer.diffusion import BOLTZMANN, shear_moduli
+from cloudtrainer.diffusion.moduli import _spread_lags, _Transform
+from cloudtrainer.errors import CalibrationError, ConfigError
+
+# Two-dimensional MSD of a bead of 0.5 um at 298 K, um^2, over the creep compliance, 1/Pa.
+MSD_OVER_J = 2 * BOLTZMANN * 298.0 / (3 * math.pi * 0.5e-18)
+BEADS = {"temperature_K": 298.0, "radius_um": 0.5}
+
+MATERIALS = {
+    "liquid of 1 mPa s": (lambda t: t / 1e-3, lambda w: 1e-3j * w),
+    "Maxwell, 2 Pa and 0.5 s": (lambda t: t + 0.5, lambda w: 1j * w / (1 + 0.5j * w)),
+    "Kelvin-Voigt, 2 Pa and 0.5 s": (lambda t: (1 - np.exp(-2 * t)) / 2, lambda w: 2 + 1j * w),
+    "power law of 0.6": (lambda t: t**0.6 / math.gamma(1.6), lambda w: (1j * w) ** 0.6),
+}
+
+
+@pytest.mark.parametrize("name", MATERIALS)
+def test_known_compliances_give_known_moduli(name):
+    compliance, modulus = MATERIALS[name]
+    transform = _Transform(_spread_lags(1000) * 0.01)
+    found = transform.modulus(compliance(transform.time)[None])[0]
+    known = modulus(transform.angular_frequency)
+    off = np.abs(found - known) / np.abs(known)
+    assert np.median(off) < 0.03
+    # Away from the ends, where it matters how the compliance goes on.
+    assert off[6:-3].max() < 0.07
+
+
+def brownian(D=0.4, sigma=0.0, beads=40, frames=400, seed=0, spring=0.0):
+    """Return tracks in px of 0.1 um at 100 frames/s; with a spring, of a Kelvin-Voigt solid."""
+    rng = np.random.default_rng(seed)
+    step, keep = math.sqrt(2 * D * 0.01) / 0.1, 1.0
+    place = np.zeros((beads, 2))
+    if spring:
+        keep = math.exp(-0.01 * spring)
+        still = math.sqrt(D / spring) / 0.1
+        step, place = still * math.sqrt(1 - keep**2), rng.normal(0, still, (beads, 2))
+    seen = []
+    for _ in range(frames):
+        seen.append(place + rng.normal(0, sigma / 0.1, place.shape) if sigma else place)
+        place = keep * place + rng.normal(0, step, place.shape)
+    x, y = np.moveaxis(np.array(seen), 2, 0)
+    numbers = np.indices(x.shape)
+    return pd.DataFrame(
+        {
+            "frame": numbers[0].ravel(),
+            "particle": numbers[1].ravel(),
+            "x": x.ravel(),
+            "y": y.ravel(),
+        }
+    )
+
+
+def test_beads_in_a_liquid_show_its_viscosity_and_no_elasticity():
+    told = shear_moduli(brownian(), 0.01, 0.1, **BEADS)
+    viscosity = BOLTZMANN * 298 / (6 * math.pi * 0.5 * 0.4 * 1e-18)
+    true = viscosity * told.angular_frequency
+    middle = slice(3, -3)
+    assert np.median(told.loss[middle] / true[middle]) == pytest.approx(1, abs=0.05)
+    assert (np.abs(told.storage[middle]) < 0.3 * true[middle]).all()
+    held = (told.loss_low < true) & (true < told.loss_high)
+    none = (told.storage_low < 0) & (told.storage_high > 0)
+    assert held[middle].mean() > 0.8
+    assert none[middle].mean() > 0.8
+    assert told.particles == 40
+
+
+def test_beads_in_a_solid_show_its_two_moduli():
+    """An overdamped bead on a spring is one in a Kelvin-Voigt solid."""
+    viscosity = BOLTZMANN * 298 / (6 * math.pi * 0.5 * 0.4 * 1e-18)
+    told = shear_moduli(brownian(spring=10.0, frames=1500), 0.01, 0.1, **BEADS)
+    middle = (told.angular_frequency > 2) & (told.angular_frequency < 40)
+    assert np.median(told.storage[middle]) == pytest.approx(10 * viscosity, rel=0.1)
+    ratio = told.loss[middle] / (viscosity * told.angular_frequency[middle])
+    assert np.median(ratio) == pytest.approx(1, abs=0.12)
+
+
+def test_stuck_beads_take_the_localisation_error_out():
+    blurred, stuck = brownian(sigma=0.1), brownian(D=0, sigma=0.1, beads=10, seed=5)
+    true = BOLTZMANN * 298 / (6 * math.pi * 0.5 * 0.4 * 1e-18)
+    raw = shear_moduli(blurred, 0.01, 0.1, **BEADS)
+    clean = shear_moduli(blurred, 0.01, 0.1, **BEADS, stuck=stuck)
+    assert clean.offset_um2 == pytest.approx(4 * 0.1**2, rel=0.05)
+    fast = slice(-6, -1)
+    assert (raw.storage[fast] > 0.15 * true * raw.angular_frequency[fast]).all()
+    assert np.abs(clean.storage[fast]).mean() < 0.5 * raw.storage[fast].mean()
+    assert any("No offset was taken out" in said for said in raw.warnings)
+    assert not any("No offset" in said for said in clean.warnings)
+    assert any("more than half of the MSD is localisation error" in s for s in clean.warnings)
+
+
+def test_flow_is_warned_of():
+    flowing = brownian()
+    flowing["x"] += 0.5 * flowing["frame"]
+    assert any("drift or active" in s for s in shear_moduli(flowing, 0.01, 0.1, **BEADS).warnings)
+
+
+def test_the_table_names_units():
+    table = shear_moduli(brownian(frames=100), 0.01, 0.1, **BEADS).table()
+    assert list(table)[:2] == ["angular_frequency_rad_per_s", "storage_modulus_Pa"]
+    assert table["angular_frequency_rad_per_s"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "kind"),
+    [
+        ({"temperature_K": 0.0}, "temperature_K 0: must be above 0", CalibrationError),
+        ({"radius_um": math.nan}, "radius_um nan", CalibrationError),
+        ({"offset_um2": 99.0}, "above the offset", ConfigError),
+        ({"offset_um2": 0.1, "stuck": brownian(frames=20)}, "not both", ConfigError),
+        ({"max_lag": 5}, "tracks of 30 frames", ConfigError),
+    ],
+)
+def test_what_cannot_be_is_refused(changed, said, kind):
+    with pytest.raises(kind, match=said):
+        shear_moduli(brownian(frames=100), 0.01, 0.1, **{**BEADS, **changed})
