@@ -110,10 +110,7 @@ def measure_noise(
     """
     pairs = [number for number in numbers if number < len(video) - 1]
     chosen = np.unique(np.linspace(0, len(pairs) - 1, _PAIRS).round().astype(int))
-    some = [pairs[index] for index in chosen]
-    # Frames of a single value (dropped, or saturated) show no noise.
-    lively = [n for n in some if np.ptp(video.frames(n, n + 2), axis=(1, 2)).all()]
-    pixels = _Pixels.of(video, lively or some, ground, step)
+    pixels = _Pixels.of(video, [pairs[index] for index in chosen], ground, step)
     pixels = pixels.between(*limits)
     # Just below the largest value part of the noise is cut off, too.
     pixels = pixels.between(limits[0], limits[1] - 3 * pixels.temporal)
@@ -219,7 +216,12 @@ def _calm_pixels(
     for number in numbers:
         corner = [rng.integers(max(1, side - _WINDOW_PX + 1)) for side in ground.shape]
         rows, columns = (slice(start, start + _WINDOW_PX) for start in corner)
-        first, second = video.frames(number, number + 2)[:, rows, columns].astype(np.float32)
+        pair = video.frames(number, number + 2)
+        # Frames of a single value (dropped, or saturated) show no noise.
+        blank = np.ptp(pair, axis=(1, 2)) == 0
+        if blank.any() and number != numbers[-1]:
+            continue
+        first, second = pair[:, rows, columns].astype(np.float32)
         own = ground[rows, columns]
         residual = (first + second) / 2 - own
         distance = np.abs(ndimage.uniform_filter(residual - np.median(residual), _PATCH_PX))
