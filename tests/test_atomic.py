@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from cloudtrainer.atomic import replacing, write_json, write_text
+from cloudtrainer.atomic import replacing, replacing_folder, write_json, write_text
 
 
 def names(folder):
@@ -133,3 +133,38 @@ def test_a_name_that_is_not_unicode_is_written_and_read_back(tmp_path):
     name = os.fsdecode(b"m\xe4use.tif")
     write_json(tmp_path / "values.json", {name: 1})
     assert json.loads((tmp_path / "values.json").read_text(encoding="utf-8")) == {name: 1}
+
+
+def test_a_folder_takes_the_place_of_the_old_one_whole(tmp_path):
+    path = tmp_path / "graph"
+    for content in (b"old", b"new"):
+        with replacing_folder(path) as unfinished:
+            assert list(unfinished.iterdir()) == []
+            (unfinished / "inside").mkdir()
+            (unfinished / "inside" / content.decode()).write_bytes(content)
+        assert names(tmp_path) == ["graph"]
+        assert names(path / "inside") == [content.decode()]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path, error):
+    path = tmp_path / "graph"
+    (path / "inside").mkdir(parents=True)
+
+    def write():
+        with replacing_folder(path) as unfinished:
+            (unfinished / "half").write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert names(tmp_path) == ["graph"]
+    assert names(path) == ["inside"]
+
+
+def test_a_folder_does_not_take_the_place_of_a_file(tmp_path):
+    (tmp_path / "graph").write_bytes(b"mine")
+    with pytest.raises(OSError), replacing_folder(tmp_path / "graph"):
+        pass
+    assert names(tmp_path) == ["graph"]
+    assert (tmp_path / "graph").read_bytes() == b"mine"

@@ -48,7 +48,7 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = re.findall(r"^│ (\w+) ", done.stdout, re.MULTILINE)
-    assert shown == [*VERBS, "labels"]
+    assert shown == [*VERBS, "labels", "tracks"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,7 +1,8 @@
-"""Files that are whole or not there: written under a temporary name, then renamed."""
+"""Files and folders that are whole or not there: made under a temporary name, then renamed."""
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,42 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside ``path`` that takes its place, whole, at the end.
+
+    A folder that is there is moved aside before and removed after; where the writing fails it is
+    as it was. Renaming a folder onto another takes two steps: a program killed between them leaves
+    the old folder beside the place, as ``.<name>.old``.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written: the disk is full, its parent is missing or read-only, or a
+        file is in its place.
+    """
+    unfinished, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        yield unfinished
+        for file in (each for each in unfinished.rglob("*") if each.is_file()):
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+        if path.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+            path.replace(old)
+        try:
+            unfinished.replace(path)
+        except OSError:
+            if old.is_dir():
+                old.replace(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,14 @@
-"""Labels in and out, and tracks that were made elsewhere."""
+"""Labels in and out, and tracks of and for other programs."""
 
+from cloudtrainer.annotations.exports import write_tracks
 from cloudtrainer.annotations.labels import convert_labels, read_labels, write_labels
 from cloudtrainer.annotations.tracks import checked_tracks, read_tracks
 
-__all__ = ["checked_tracks", "convert_labels", "read_labels", "read_tracks", "write_labels"]
+__all__ = [
+    "checked_tracks",
+    "convert_labels",
+    "read_labels",
+    "read_tracks",
+    "write_labels",
+    "write_tracks",
+]

@@ -1,4 +1,4 @@
-"""Positions in CSV files: ours and trackpy's, TrackMate's, napari's, and tables of TrackID, t."""
+"""Positions in CSV files: ours, trackpy's, TrackMate's, napari's, and tables of TrackID, t."""
 
 import csv
 import warnings
@@ -15,6 +15,7 @@ from cloudtrainer.tracking.tables import checked_positions
 
 _TRACKMATE = {"TRACK_ID": "particle", "FRAME": "frame", "POSITION_X": "x", "POSITION_Y": "y"}
 _NAPARI = {"axis-0": "frame", "axis-1": "y", "axis-2": "x"}
+_NAPARI_TRACKS = {"track_id": "particle", "t": "frame", "y": "y", "x": "x"}
 _TRACK_ID = {"TrackID": "particle", "t": "frame", "x": "x", "y": "y"}
 
 # Spreadsheets that part cells by semicolons write 12,5 for 12.5.
@@ -31,8 +32,8 @@ def read_csv(path: Path, pixel_size_um: float | None = None) -> Spots:
     path
         A CSV file (UTF-8; commas, semicolons or tabs) whose header line holds ``frame, x, y``
         (ours, trackpy's); ``TRACK_ID, FRAME, POSITION_X, POSITION_Y`` (TrackMate's table of spots);
-        ``axis-0, axis-1, axis-2`` (napari's points: frame, y, x); or ``TrackID, t, x, y`` (t: the
-        frame).
+        ``axis-0, axis-1, axis-2`` (napari's points: frame, y, x); ``track_id, t, y, x`` (napari's
+        tracks) or ``TrackID, t, x, y`` (t: the frame).
     pixel_size_um
         Micrometres a pixel, needed where TrackMate wrote positions in a unit of length.
 
@@ -56,6 +57,9 @@ def read_csv(path: Path, pixel_size_um: float | None = None) -> Spots:
             return _trackmate(table, rows, path.name, pixel_size_um)
         if "axis-0" in columns:
             return _napari(table, rows, path.name)
+        if columns >= set(_NAPARI_TRACKS):
+            table = table[list(_NAPARI_TRACKS)].rename(columns=_NAPARI_TRACKS)
+            return Spots(table, rows, "napari tracks CSV", repeats=True)
         if columns >= set(_TRACK_ID):
             table = table[list(_TRACK_ID)].rename(columns=_TRACK_ID)
             return Spots(table, rows, "CSV with TrackID", repeats=True)

@@ -18,8 +18,9 @@ def read_tracks(path: str | Path, pixel_size_um: float | None = None) -> pd.Data
     ----------
     path
         A ``.parquet`` file of ours; a CSV file with ``frame, x, y, particle`` (pixels), with
-        TrackMate's ``TRACK_ID, FRAME, POSITION_X, POSITION_Y``, or with ``TrackID, t, x, y``
-        (pixels, t the frame); or an XML file of TrackMate, Icy or the challenge.
+        TrackMate's ``TRACK_ID, FRAME, POSITION_X, POSITION_Y``, with napari's ``track_id, t, y, x``
+        or with ``TrackID, t, x, y`` (pixels, t the frame); or an XML file of TrackMate, Icy or the
+        challenge.
     pixel_size_um
         Micrometres a pixel, needed when TrackMate wrote positions in a unit of length without the
         pixel's width; pixels are taken as they are.

@@ -61,5 +61,20 @@ def check_pixel_size(pixel_size_um: float | None) -> None:
     CalibrationError
         When it is given and not a positive number.
     """
-    if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
-        raise CalibrationError(f"pixel_size_um is {pixel_size_um}: it must be a positive number")
+    _check_positive(pixel_size_um, "pixel_size_um")
+
+
+def check_frame_interval(frame_interval_s: float | None) -> None:
+    """Refuse a frame interval that cannot be right.
+
+    Raises
+    ------
+    CalibrationError
+        When it is given and not a positive number.
+    """
+    _check_positive(frame_interval_s, "frame_interval_s")
+
+
+def _check_positive(value: float | None, name: str) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise CalibrationError(f"{name} is {value}: it must be a positive number")

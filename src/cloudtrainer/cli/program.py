@@ -14,6 +14,7 @@ from cloudtrainer.cli.output import complaints
 from cloudtrainer.cli.score import score
 from cloudtrainer.cli.settings import settings
 from cloudtrainer.cli.simulate import demo, simulate
+from cloudtrainer.cli.tracks import tracks_app
 from cloudtrainer.cli.train import init, train
 from cloudtrainer.cli.twin import twin
 from cloudtrainer.errors import CloudTrainerError
@@ -38,6 +39,7 @@ app.command()(demo)
 app.command()(info)
 app.command()(settings)
 app.add_typer(labels_app, name="labels", help="Labels of videos, made in other programs.")
+app.add_typer(tracks_app, name="tracks", help="Tracks for other programs.")
 
 
 def main() -> None:

@@ -1,0 +1,102 @@
+"""`cloudtrainer tracks convert`: from any tracks that are read to another program's."""
+
+import pandas as pd
+import pytest
+
+from cloudtrainer.annotations import read_tracks
+
+TRACKS = "frame,particle,x,y\n" + "".join(f"{f},{p},{f}.25,{p}.5\n" for p in (0, 1) for f in (0, 1))
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "tracks.csv"
+    path.write_text(TRACKS, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "format"),
+    [
+        ("t.csv", (), "csv"),
+        ("t.parquet", (), "parquet"),
+        ("t.geff", (), "geff"),
+        ("t.xml", ("--to", "trackmate", "--pixel-size-um", 0.5), "trackmate"),
+        ("t.xml", ("--to", "challenge"), "challenge"),
+        ("t.csv", ("--to", "napari"), "napari"),
+    ],
+)
+def test_tracks_are_written_and_counted(command, source, tmp_path, name, options, format):
+    out = tmp_path / name
+    code, said, complaints = command("tracks", "convert", source, "-o", out, *options)
+    assert (code, complaints) == (0, "")
+    assert said == f"Wrote 4 positions of 2 particles to {out} ({format}).\n"
+    if format != "geff":
+        back = read_tracks(out)[["frame", "particle", "x", "y"]]
+        pd.testing.assert_frame_equal(back, read_tracks(source))
+
+
+@pytest.mark.parametrize(
+    "name", ["FakeTracks_TrackMate.xml", "FakeTracks_ISBI.xml", "FakeTracks_Icy.xml"]
+)
+@pytest.mark.parametrize("to", ["trackmate", "challenge"])
+def test_tracks_of_other_programs_go_on_unchanged(command, shared_data, tmp_path, name, to):
+    source, out = shared_data / "formats" / name, tmp_path / "t.xml"
+    assert command("tracks", "convert", source, "-o", out, "--to", to)[0] == 0
+
+    def as_set(path):
+        return {
+            frozenset(zip(t["frame"], t["x"], t["y"], strict=True))
+            for _, t in read_tracks(path).groupby("particle")
+            if to == "challenge" or len(t) > 1
+        }
+
+    assert as_set(out) == as_set(source)
+
+
+def test_particles_that_trackmate_has_no_tracks_for_are_counted(command, source, tmp_path):
+    source.write_text(TRACKS + "5,9,1,1\n", encoding="utf-8")
+    out = tmp_path / "t.xml"
+    _, said, _ = command("tracks", "convert", source, "-o", out, "--to", "trackmate")
+    assert said.splitlines()[1].startswith("Particles with one position: 1;")
+
+
+def test_tracks_that_are_there_are_kept_unless_told(command, source, tmp_path):
+    out = tmp_path / "t.csv"
+    out.write_text("mine", encoding="utf-8")
+    code, said, complaints = command("tracks", "convert", source, "-o", out)
+    assert (code, said) == (2, "")
+    assert "give --overwrite" in complaints
+    assert out.read_text("utf-8") == "mine"
+    assert command("tracks", "convert", source, "-o", out, "--overwrite")[0] == 0
+    assert len(read_tracks(out)) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        (TRACKS, ("-o", "t.xml"), "give --to trackmate or --to challenge"),
+        (TRACKS, ("-o", "t.txt"), "its ending tells no format"),
+        (TRACKS, ("-o", "t.csv", "--to", "matlab"), "not written as 'matlab'"),
+        (TRACKS, ("-o", "no/t.csv"), "cannot be written (no such folder)"),
+        (TRACKS, ("-o", "t.csv", "--frame-interval-s", "-1"), "must be a positive number"),
+        (TRACKS + "0,0,1,1\n", ("-o", "t.csv"), "particle 0 is there twice in frame 0"),
+        (TRACKS + "7,0,,1\n", ("-o", "t.csv"), "row 6, column x: an empty cell"),
+        ("frame,particle,x,y\n", ("-o", "t.csv"), "holds no positions"),
+        ("frame,x,y\n0,1,1\n", ("-o", "t.csv"), "no column particle"),
+        (None, ("-o", "t.csv"), "no such file"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_exit_2(
+    command, source, tmp_path, monkeypatch, text, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    source.unlink()
+    if text is not None:
+        source.write_text(text, encoding="utf-8")
+    code, said, complaints = command("tracks", "convert", source, *arguments)
+    assert (code, said) == (2, "")
+    assert complaints.startswith("error: ")
+    assert complaints.count("\n") == 1
+    assert message in complaints
+    assert {each.name for each in tmp_path.iterdir()} <= {"tracks.csv"}
