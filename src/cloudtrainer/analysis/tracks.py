@@ -23,6 +23,7 @@ from cloudtrainer.tracking import (
     Drift,
     SearchRange,
     filter_tracks,
+    missed_while_moving,
     search_range_scan,
     search_range_warning,
     static_specks,
@@ -163,9 +164,14 @@ def track_video(
     drift = subtract_drift(tracks, settings.drift)
     if drift.significant:
         warnings.append(drift.sentence)
-    shared = _shared_frames(model.context_frames, drift.tracks)
-    if shared is not None:
-        warnings.append(shared)
+    warnings += [
+        said
+        for said in (
+            missed_while_moving(drift.tracks),
+            _shared_frames(model.context_frames, drift.tracks),
+        )
+        if said is not None
+    ]
     return Tracked(
         detections=detections,
         specks=len(masked.specks),

@@ -3,6 +3,7 @@
 from cloudtrainer.tracking.drift import Drift, subtract_drift
 from cloudtrainer.tracking.filters import filter_tracks
 from cloudtrainer.tracking.linking import track_particles
+from cloudtrainer.tracking.missed import missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
@@ -12,6 +13,7 @@ __all__ = [
     "SearchRange",
     "StaticSpecks",
     "filter_tracks",
+    "missed_while_moving",
     "search_range_scan",
     "search_range_warning",
     "static_specks",
