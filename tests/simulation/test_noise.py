@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cloudtrainer.simulation.backdrop import measure_backdrop
-from cloudtrainer.simulation.noise import Noise
+from cloudtrainer.simulation.noise import Noise, measure_noise
 from cloudtrainer.video import Video
 
 
@@ -87,6 +87,14 @@ def test_saturated_pixels_do_not_spoil_the_noise(Camera, film, smooth_background
     noise = measure_backdrop(video).noise
     below = ground[ground < 200]
     np.testing.assert_allclose(variance_of(noise, below), camera.variance(below), rtol=0.15)
+
+
+def test_a_dropped_frame_at_the_end_hides_no_noise():
+    filmed = np.random.default_rng(0).poisson(200, (5, 96, 96)).astype(np.uint16)
+    filmed[-1] = 0
+    ground = np.full((96, 96), 200, np.float32)
+    noise = measure_noise(Video(filmed), [0, 1, 2, 3], ground, 1.0, (0.0, 300.0))
+    assert float(noise.variance(torch.tensor(200.0))) == pytest.approx(200, rel=0.1)
 
 
 def test_a_lamp_that_flickers_is_not_taken_for_noise(Camera, film):

@@ -17,13 +17,7 @@ from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.twins import (
-    Say,
-    given_twin,
-    model_of_twin,
-    of_another_video,
-    told,
-)
+from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, of_another_video, told
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import Estimate

@@ -213,13 +213,15 @@ def _calm_pixels(
     """
     rng = np.random.default_rng(0)
     smooth = ndimage.uniform_filter(ground, _PATCH_PX)
+    any_lively = False
     for number in numbers:
         corner = [rng.integers(max(1, side - _WINDOW_PX + 1)) for side in ground.shape]
         rows, columns = (slice(start, start + _WINDOW_PX) for start in corner)
         pair = video.frames(number, number + 2)
-        # Frames of a single value (dropped, or saturated) show no noise.
-        blank = np.ptp(pair, axis=(1, 2)) == 0
-        if blank.any() and number != numbers[-1]:
+        # Frames of a single value (dropped, or saturated) show no noise: the last resort.
+        lively = bool(np.ptp(pair, axis=(1, 2)).all())
+        any_lively |= lively
+        if not lively and (any_lively or number != numbers[-1]):
             continue
         first, second = pair[:, rows, columns].astype(np.float32)
         own = ground[rows, columns]
