@@ -12,7 +12,14 @@ from cloudtrainer.config import Config
 from cloudtrainer.simulation.backdrop import measure_backdrop
 from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training import batches
-from cloudtrainer.training.batches import BatchMaker, Shares, Steps, join
+from cloudtrainer.training.batches import (
+    BatchMaker,
+    BatchStock,
+    Shares,
+    Steps,
+    drawn_together,
+    join,
+)
 from cloudtrainer.training.labelled import LabelledFrames, labelled_video, split_labelled
 from cloudtrainer.video import Video
 
@@ -150,6 +157,59 @@ def test_what_is_described_is_what_is_drawn(new, earlier, backdrop, batch_size):
             assert (f"{simulated} simulated crops" in parts) == (simulated > 0)
             named = {name for part in parts if "simulated" not in part for name in part.split(", ")}
             assert named == set(crops) - {"simulated"}
+
+
+def three_at_once(config, step, device):
+    return step - step % 3, 3
+
+
+def test_batches_drawn_together_are_divided_as_those_of_single_steps(new, earlier, backdrop):
+    other = measure_backdrop(Video(np.full((3, 40, 40), 7)))
+    maker = BatchMaker(plain(batch_size=7), new, earlier, [backdrop, other])
+    for first in (0, 5):
+        several = maker.draw_several(first, 4, CPU)
+        assert [len(crops.images) for crops in several] == [7] * 4
+        for step, crops in enumerate(several, start=first):
+            shares = maker.shares(step)
+            constant = [bool((image == image[0, 0]).all()) for image in crops.images]
+            assert sum(constant) == shares.new + shares.earlier
+
+
+def test_what_is_described_is_what_is_drawn_together(new, earlier, backdrop, monkeypatch):
+    monkeypatch.setattr(batches, "drawn_together", three_at_once)
+    maker = BatchMaker(plain(batch_size=5, seed=3), new, earlier, [backdrop])
+    stock = BatchStock(maker)
+    for step in (0, 1, 2, 3, 1000):
+        monkeypatch.setattr(maker.__class__, "draw", lambda _, step, device: stock.take(step, CPU))
+        crops = drawn(maker, step)
+        named = {
+            name
+            for part in maker.describe(step, CPU).split("; ")
+            if "simulated" not in part
+            for name in part.split(", ")
+        }
+        assert named == set(crops) - {"simulated"}
+
+
+def test_a_stock_gives_each_step_the_same_batch_in_any_order(new, earlier, monkeypatch):
+    monkeypatch.setattr(batches, "drawn_together", three_at_once)
+    maker = BatchMaker(plain(batch_size=4), new, earlier)
+    onwards, back = BatchStock(maker), BatchStock(maker)
+    taken = {step: onwards.take(step, CPU) for step in range(7)}
+    for step in (6, 2, 0, 5, 1):
+        assert torch.equal(back.take(step, CPU).images, taken[step].images)
+    assert not torch.equal(taken[0].images, taken[1].images)
+
+
+def test_a_processor_draws_each_step_alone_and_a_gpu_as_many_as_its_memory_holds():
+    gpu = torch.device("cuda")
+    usual = plain(batch_size=32)
+    assert drawn_together(usual, 37, CPU) == (37, 1)
+    assert drawn_together(usual, 37, gpu) == (32, 32)
+    large = Config.from_dict({"training": {"batch_size": 64, "crop_px": 512}})
+    assert drawn_together(large, 37, gpu) == (36, 2)
+    huge = Config.from_dict({"training": {"batch_size": 1024, "crop_px": 512}})
+    assert drawn_together(huge, 37, gpu) == (37, 1)
 
 
 def test_frames_that_are_held_out_are_never_drawn(new, earlier):

@@ -58,6 +58,11 @@ class Scenes:
         context = frames if frames.shape[1] > 1 else None
         return replace(self, images=frames[:, frames.shape[1] // 2], context=context)
 
+    def of(self, chosen: Tensor) -> "Scenes":
+        """Return some of the images, by their numbers."""
+        some = {name: values[chosen] for name, values in vars(self).items() if values is not None}
+        return Scenes(**some)
+
     def to(self, device: torch.device) -> "Scenes":
         """Return the batch on a device."""
         there = {

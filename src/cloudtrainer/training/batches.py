@@ -1,7 +1,9 @@
 """Batches to learn from: simulated scenes and crops of labelled videos, made on the device."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +17,11 @@ from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.simulation.twin import Twin, draw_twin
 from cloudtrainer.training.augment import augment, source_side
 from cloudtrainer.training.labelled import LabelledFrames
+
+_Video = TypeVar("_Video", Backdrop, Twin)
+
+# Pixels and steps whose batches a GPU draws together.
+_PIXELS_AT_ONCE, _MOST_STEPS_AT_ONCE = 1 << 25, 32
 
 
 @dataclass(frozen=True)
@@ -76,67 +83,143 @@ class BatchMaker:
 
     def draw(self, step: int, device: torch.device) -> Scenes:
         """Return the crops and positions of one step."""
+        return self.draw_several(step, 1, device)[0]
+
+    def draw_several(self, first: int, steps: int, device: torch.device) -> list[Scenes]:
+        """Return the crops and positions of each of some steps, drawn together.
+
+        They are others than those that the steps draw one by one.
+        """
         training, scenes = self.config.training, self.config.scenes
-        generator = self._generator(step, device)
+        generator = self._generator(first, device)
         context = self.config.model.context_frames
-        shares = self.shares(step)
+        asked = [self.shares(step) for step in range(first, first + steps)]
         wide = source_side(self.config.augmentation, training.crop_px)
         margin = (wide - training.crop_px) // 2
+        parts = _Parts()
         # Labelled crops first: where they are from can then be told from the generator alone.
-        labelled = [
-            frames.crops(number, training.crop_px, generator, margin, context)
-            for frames, number in self._labelled(shares)
-        ]
-        parts = []
-        if labelled:
-            crops = join(labelled)
-            parts.append(augment(crops, self.config.augmentation, training.crop_px, generator))
-        if shares.simulated:
-            parts.append(
-                draw_simulated_scenes(
-                    self.config, shares.simulated, training.crop_px, generator, context
-                )
+        for frames, numbers in self._labelled(asked):
+            crops = frames.crops(sum(numbers), training.crop_px, generator, margin, context)
+            parts.add(crops, numbers)
+        if parts:
+            crops = augment(parts.joined(), self.config.augmentation, training.crop_px, generator)
+            parts = _Parts([crops], parts.owners)
+        numbers = [shares.simulated for shares in asked]
+        if any(numbers):
+            drawn = draw_simulated_scenes(
+                self.config, sum(numbers), training.crop_px, generator, context
             )
-        if shares.over_backdrops:
-            parts.append(
-                draw_over(
-                    self.backdrops[step % len(self.backdrops)],
-                    scenes,
-                    shares.over_backdrops,
-                    training.crop_px,
-                    generator,
-                    context,
-                )
+            parts.add(drawn, numbers)
+        for backdrop, numbers in _taking_turns(
+            self.backdrops, first, [shares.over_backdrops for shares in asked]
+        ):
+            drawn = draw_over(backdrop, scenes, sum(numbers), training.crop_px, generator, context)
+            parts.add(drawn, numbers)
+        for twin, numbers in _taking_turns(
+            self.twins, first, [shares.of_twins for shares in asked]
+        ):
+            drawn = draw_twin(
+                twin, sum(numbers), training.crop_px, generator, context_frames=context
             )
-        if shares.of_twins:
-            twin = self.twins[step % len(self.twins)]
-            parts.append(
-                draw_twin(
-                    twin, shares.of_twins, training.crop_px, generator, context_frames=context
-                )
-            )
-        return join(parts)
+            parts.add(drawn, numbers)
+        return parts.by_step(steps)
 
     def describe(self, step: int, device: torch.device) -> str:
         """Say where the crops of a step are from."""
-        shares, generator = self.shares(step), self._generator(step, device)
+        first, steps = drawn_together(self.config, step, device)
+        generator = self._generator(first, device)
         parts = []
-        for frames, number in self._labelled(shares):
-            parts.append(", ".join(sorted(set(frames.sources(number, generator)))))
+        for frames, numbers in self._labelled(
+            [self.shares(one) for one in range(first, first + steps)]
+        ):
+            before = sum(numbers[: step - first])
+            sources = frames.sources(sum(numbers), generator)
+            own = sources[before : before + numbers[step - first]]
+            if own:
+                parts.append(", ".join(sorted(set(own))))
+        shares = self.shares(step)
         simulated = shares.simulated + shares.over_backdrops + shares.of_twins
         if simulated:
             parts.append(f"{simulated} simulated crops")
         return "; ".join(parts)
 
-    def _labelled(self, shares: Shares) -> list[tuple[LabelledFrames, int]]:
-        """Return what crops of labelled frames are cut from, and how many of each."""
-        both = ((self.new, shares.new), (self.earlier, shares.earlier))
-        return [(frames, number) for frames, number in both if frames is not None and number]
+    def _labelled(self, asked: list[Shares]) -> list[tuple[LabelledFrames, list[int]]]:
+        """Return what crops of labelled frames are cut from, and how many for each step."""
+        both = (
+            (self.new, [shares.new for shares in asked]),
+            (self.earlier, [shares.earlier for shares in asked]),
+        )
+        return [
+            (frames, numbers) for frames, numbers in both if frames is not None and any(numbers)
+        ]
 
     def _generator(self, step: int, device: torch.device) -> torch.Generator:
         generator = torch.Generator(device=device)
         # Seeds are numbers of 64 bits.
         return generator.manual_seed((self.config.training.seed * 1_000_003 + step) % (1 << 63))
+
+
+class BatchStock:
+    """The batches of consecutive steps; on a GPU, those of several steps are drawn together.
+
+    A GPU draws the scenes of many steps in the time that those of one take: it waits for each of
+    the many small orders that they are made of.
+
+    Parameters
+    ----------
+    batches : BatchMaker
+        What draws them.
+    """
+
+    def __init__(self, batches: BatchMaker) -> None:
+        self.batches = batches
+        self._first = -1
+        self._held: list[Scenes] = []
+
+    def take(self, step: int, device: torch.device) -> Scenes:
+        """Return the batch of a step; the same step always gives the same one on a device."""
+        first, steps = drawn_together(self.batches.config, step, device)
+        if first != self._first or not self._held:
+            self._held = []
+            self._held = self.batches.draw_several(first, steps, device)
+            self._first = first
+        return self._held[step - first]
+
+
+def drawn_together(config: Config, step: int, device: torch.device) -> tuple[int, int]:
+    """Return the first step, and how many, whose batches are drawn together with a step's."""
+    if device.type == "cpu":
+        return step, 1
+    training = config.training
+    frames = 2 * config.model.context_frames + 1
+    pixels = training.batch_size * training.crop_px**2 * frames
+    steps = min(max(1, _PIXELS_AT_ONCE // pixels), _MOST_STEPS_AT_ONCE)
+    return step - step % steps, steps
+
+
+@dataclass
+class _Parts:
+    """Crops of several kinds, and the step (from 0) that each crop is for."""
+
+    crops: list[Scenes] = field(default_factory=list)
+    owners: list[Tensor] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.crops)
+
+    def add(self, crops: Scenes, numbers: list[int]) -> None:
+        self.crops.append(crops)
+        self.owners.append(
+            torch.repeat_interleave(torch.arange(len(numbers)), torch.tensor(numbers))
+        )
+
+    def joined(self) -> Scenes:
+        return join(self.crops)
+
+    def by_step(self, steps: int) -> list[Scenes]:
+        owners, crops = torch.cat(self.owners), self.joined()
+        device = crops.images.device
+        return [crops.of(torch.nonzero(owners == step)[:, 0].to(device)) for step in range(steps)]
 
 
 class Steps(Dataset[int]):
@@ -150,6 +233,19 @@ class Steps(Dataset[int]):
 
     def __getitem__(self, step: int) -> int:
         return step
+
+
+def _taking_turns(
+    videos: Sequence[_Video], first: int, numbers: list[int]
+) -> Iterator[tuple[_Video, list[int]]]:
+    """Give each step's crops to one of the videos, in turn: how many of which steps are its."""
+    for place, video in enumerate(videos):
+        own = [
+            number if (first + step) % len(videos) == place else 0
+            for step, number in enumerate(numbers)
+        ]
+        if any(own):
+            yield video, own
 
 
 def _rounded(crops: float) -> int:

@@ -12,7 +12,7 @@ from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.module import Normalisation
 from cloudtrainer.errors import TrainingError
-from cloudtrainer.training.batches import BatchMaker
+from cloudtrainer.training.batches import BatchMaker, BatchStock
 from cloudtrainer.training.metrics import EpochScores, look
 from cloudtrainer.training.validation import EpochPart
 
@@ -50,6 +50,7 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
     ) -> None:
         super().__init__(config, normalisation=normalisation)
         self.batches = batches
+        self._stock = BatchStock(batches)
         self.validation = validation
         self.history: dict[str, list[float]] = {}
         self._optimizer_state = optimizer_state
@@ -64,7 +65,7 @@ class TrainableDetector(ParticleDetector, LightningModule):  # type: ignore[misc
         """Return the loss of the batch that belongs to this step."""
         step = self._step_of_this_process()
         with torch.autocast(self.device.type, enabled=False):
-            scenes = self.batches.draw(step, self.device)
+            scenes = self._stock.take(step, self.device)
         looked = look(self, scenes)
         self._watch(looked.loss.detach(), step, batch_idx)
         self._learned.add_loss(looked.loss)
