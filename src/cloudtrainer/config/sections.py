@@ -228,6 +228,9 @@ class SceneSettings(Section):
         0.25, "Share of scenes with smoothed noise and 8-bit steps, as in movies.", ge=0.0, le=1.0
     )
     speck_share: float = setting(0.15, "Share of scenes with hot pixels.", ge=0.0, le=1.0)
+    smeared_share: float = setting(
+        0.25, "Share of scenes whose particles move while a frame is exposed.", ge=0.0, le=1.0
+    )
 
 
 class ExperimentSettings(Section):
