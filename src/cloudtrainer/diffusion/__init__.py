@@ -11,7 +11,7 @@ from cloudtrainer.diffusion.checks import (
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
-from cloudtrainer.diffusion.mobility import Mobility, mobility
+from cloudtrainer.diffusion.mobility import TIME_SCALES_S, Mobility, check_time_scales, mobility
 from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli
 from cloudtrainer.diffusion.motion import Motion, motion_type
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
@@ -25,6 +25,7 @@ from cloudtrainer.diffusion.transport import TransportLimits
 
 __all__ = [
     "BOLTZMANN",
+    "TIME_SCALES_S",
     "AnomalousEstimate",
     "Check",
     "DisplacementCorrelations",
@@ -37,6 +38,7 @@ __all__ = [
     "TransportLimits",
     "calculate_msd",
     "check_model",
+    "check_time_scales",
     "diffusion_bound",
     "displacement_correlations",
     "estimate_anomalous",

@@ -146,7 +146,8 @@ def mobility(
         A time scale is not positive, or there is none.
     """
     limits = limits or TransportLimits()
-    _check(frame_interval_s, pixel_size_um, time_scales_s, reference_s, localisation_error_um)
+    check_time_scales((*time_scales_s, reference_s) if len(time_scales_s) else ())
+    _check(frame_interval_s, pixel_size_um, localisation_error_um)
     free = None
     if not (temperature_K is None or particle_radius_um is None or viscosity_Pa_s is None):
         free = free_diffusion(
@@ -205,21 +206,25 @@ def mobility(
     )  # fmt: skip
 
 
-def _check(
-    frame_interval_s: float,
-    pixel_size_um: float,
-    time_scales_s: Sequence[float],
-    reference_s: float,
-    error_um: float | None,
-) -> None:
+def check_time_scales(time_scales_s: Sequence[float]) -> None:
+    """Refuse time scales that cannot be.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or one is not above 0.
+    """
+    if not len(time_scales_s):
+        raise ConfigError("time_scales_s is empty: give one time scale or more, in seconds")
+    for value in time_scales_s:
+        if not (np.isfinite(value) and value > 0):
+            raise ConfigError(f"a time scale of {value} s: must be above 0")
+
+
+def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None) -> None:
     for name, value in (("frame_interval_s", frame_interval_s), ("pixel_size_um", pixel_size_um)):
         if not (np.isfinite(value) and value > 0):
             raise CalibrationError(f"{name} is {value}: give a positive number")
-    if not len(time_scales_s):
-        raise ConfigError("time_scales_s is empty: give one time scale or more, in seconds")
-    for value in (*time_scales_s, reference_s):
-        if not (np.isfinite(value) and value > 0):
-            raise ConfigError(f"a time scale of {value} s: must be above 0")
     if error_um is not None and not (np.isfinite(error_um) and error_um >= 0):
         raise CalibrationError(f"localisation_error_um is {error_um}: must be 0 or more")
 
