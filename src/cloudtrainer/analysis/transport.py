@@ -124,18 +124,18 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
     effective = []
     for row in found.effective.to_dict("records"):
         cells = [f"{row['time_scale_s']:.3g}", row["particles"]]
-        cells += [_text(row, f"mean_by_{who}", "um^2/s") for who in ("particle", "frame")]
-        cells.append(_text(row, "frame_over_particle", "1"))
-        cells.append(_text(row, "median_by_particle", "um^2/s"))
+        cells += [_text(row, f"mean_by_{who}") for who in ("particle", "frame")]
+        cells.append(_text(row, "frame_over_particle"))
+        cells.append(_text(row, "median_by_particle"))
         if found.free is not None:
-            cells.append(_text(row, "over_free_by_frame", "1"))
+            cells.append(_text(row, "over_free_by_frame"))
         effective.append(tuple(cells))
     free = ("by frame, over free",) if found.free is not None else ()
     fractions = [
         (
             row["class"],
             row["particles"],
-            *(_text(row, name, "1") for name in ("by_particle", "by_frame", "difference")),
+            *(_text(row, name) for name in ("by_particle", "by_frame", "difference")),
             row["by_slope_alone"],
         )
         for row in found.fractions.to_dict("records")
@@ -143,7 +143,7 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
     fastest = [
         (
             f"by {row['weighting']}",
-            _text(row, "mean", "um^2/s"),
+            _text(row, "mean"),
             row["over_mean_of_all"],
             row["over_mean_of_all_by_chance"],
         )
@@ -151,7 +151,7 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
     ]
     return (
         ReportTable(
-            "Effective diffusivities",
+            "Effective diffusivities (µm²/s)",
             ("time scale (s)", "tracks", "by particle", "by frame", "frame / particle",
              "median by particle", *free),
             tuple(effective),
@@ -171,7 +171,7 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
         ),
         ReportTable(
             f"The fastest 10 %, at {found.reference_s:.3g} s",
-            ("weights", "effective diffusivity", "over the mean of all", "the same by chance"),
+            ("weights", "diffusivity (µm²/s)", "over the mean of all", "the same by chance"),
             tuple(fastest),
             "The last column is what particles that are all alike, seen for as long as these, "
             "would give: only more than that speaks of particles that differ.",
@@ -302,6 +302,6 @@ def _thinned(msd: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
     return msd.iloc[rows], True
 
 
-def _text(row: dict[Any, Any], name: str, unit: str) -> str:
+def _text(row: dict[Any, Any], name: str) -> str:
     value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    return with_interval(value, low, high, unit) if np.isfinite(value) else "not estimated"
+    return with_interval(value, low, high, "1") if np.isfinite(value) else "not estimated"

@@ -335,20 +335,20 @@ def _warnings(
             f"{short.sum()} of {len(found)} tracks are too short for the effective diffusivity at "
             f"{reference * frame_interval_s:.3g} s and are not in it{than}."
         )
-    at = table[table["lag_frames"] == reference]
-    if len(at):
-        value, low, high = ends(at.to_dict("records")[0], "frame_over_particle")
+    for row in table.to_dict("records"):
+        value, low, high = ends(row, "frame_over_particle")
         if high < 1 or low > 1:
             said.append(
-                f"Weighted by frames, the mean effective diffusivity at "
-                f"{reference * frame_interval_s:.3g} s is {value:.2f} ({low:.2f} to {high:.2f}) "
-                "times that of equal weights: length and speed of the tracks go together. Say "
-                "which weights you quote."
+                f"Weighted by frames, the mean effective diffusivity at {row['time_scale_s']:.3g} "
+                f"s is {value:.2f} ({low:.2f} to {high:.2f}) times that of equal weights: length "
+                "and speed of the tracks go together. Say which weights you quote."
             )
-    unknown = fractions.set_index("class")["by_particle"]["undetermined"]
-    if unknown > _WORTH_SAYING:
+            break
+    unknown = fractions.set_index("class").loc["undetermined"]
+    if unknown["by_particle"] > _WORTH_SAYING:
         said.append(
-            f"{unknown:.0%} of the tracks are too short or too noisy for a class of transport: the "
-            "other fractions are not those of the whole population."
+            f"{unknown['by_particle']:.0%} of the tracks ({unknown['by_frame']:.0%} by frames) are "
+            "too short or too noisy for a class of transport: the other fractions are not those of "
+            "the whole population."
         )
     return tuple(said)

@@ -31,8 +31,9 @@ def effective_row(
         mean, replicates[weighting] = population.mean(values)
         row |= _named(f"mean_by_{weighting}", mean)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = row["mean_by_frame"] / np.float64(row["mean_by_particle"])
-        drawn = replicates["frame"] / replicates["particle"]
+        # Rounded, so that tracks of equal length give 1 and not nearly 1.
+        ratio = np.round(row["mean_by_frame"] / np.float64(row["mean_by_particle"]), 12)
+        drawn = np.round(replicates["frame"] / replicates["particle"], 12)
     row |= _named("frame_over_particle", (float(ratio), *percentiles(drawn)))
     for weighting, population in people.items():
         row |= _named(f"median_by_{weighting}", population.median(values))

@@ -271,7 +271,8 @@ def _warnings(
     if not told:
         said.append(
             "No offset was taken out of the MSD: localisation error looks like elasticity at high "
-            "frequency. Film beads stuck to the glass with the same optics and give their tracks."
+            "frequency. Film beads stuck to the glass with the same optics and give their tracks, "
+            "or their localisation error (--static-error-um)."
         )
     hidden = offset > _MOST_OFFSET * mean
     if hidden.any():
