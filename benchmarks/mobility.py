@@ -14,6 +14,8 @@ um^2/s) and moved at 1.5 um/s.
   after 4 frames and an exponential time of 25 on average: the mean immobile fraction and effective
   diffusivity at 0.1 s by particle and by frame (truth 0.5 and 0.5 um^2/s), and how often the
   intervals by frame hold the truth.
+- Offsets: of the MSD, over the true one, by the Brownian estimate of the ensemble and by the
+  particles classed immobile; equal parts stuck and caged, 300 frames.
 """
 
 import argparse
@@ -27,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion import mobility
+from cloudtrainer.diffusion import estimate_diffusion, mobility
 
 DT, PIXEL = 1 / 30, 160 / 512
 KINDS = ("immobile", "hindered", "diffusive", "active")
@@ -117,6 +119,19 @@ def fractions(repeats: int, frames: int, particles: int) -> list[dict[str, objec
     ]
 
 
+def offsets(frames: int, particles: int) -> dict[str, float]:
+    """Return offsets of the MSD over the true one: equal parts stuck and caged."""
+    rng = np.random.default_rng(4)
+    paths = [path_of(rng, kind, frames) for kind in ("immobile", "hindered") * particles]
+    tracks = table(rng, paths, 0.02, [0] * len(paths))
+    true = 4 * 0.02**2
+    ensemble = estimate_diffusion(tracks, DT, PIXEL, interval="model")
+    return {
+        "of_the_ensemble": ensemble.offset / true,
+        "of_the_immobile": mobility(tracks, DT, PIXEL).offset_um2 / true,
+    }
+
+
 def leaving(repeats: int, frames: int) -> dict[str, float]:
     """Return fractions and diffusivities where fast particles leave and are replaced."""
     rows = []
@@ -153,7 +168,7 @@ def leaving(repeats: int, frames: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print three tables and write JSON."""
+    """Print four tables and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=40)
     repeats = parser.parse_args().repeats
@@ -168,9 +183,14 @@ def main() -> None:
     print(pd.DataFrame(mixed).to_string(index=False, float_format="%.3f"))
     left = leaving(max(repeats // 2, 2), 300)
     print(pd.Series(left).to_string(float_format="%.3f"))
+    taken = offsets(300, max(repeats, 10))
+    print(pd.Series(taken).to_string(float_format="%.2f"))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
-        json.dumps({"classes": told, "fractions": mixed, "leaving": left}, indent=2) + "\n"
+        json.dumps(
+            {"classes": told, "fractions": mixed, "leaving": left, "offsets": taken}, indent=2
+        )
+        + "\n"
     )
 
 

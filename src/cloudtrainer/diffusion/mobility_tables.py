@@ -60,8 +60,11 @@ def fractions_table(found: pd.DataFrame, people: dict[str, Population]) -> pd.Da
             shares[weighting] = population.share(chosen)
             row |= _named(f"by_{weighting}", shares[weighting][0])
         difference = shares["frame"][0][0] - shares["particle"][0][0]
+        # Of a class that holds none, or all, no replicate differs: it has no interval.
         drawn = shares["frame"][1] - shares["particle"][1]
-        row |= _named("difference", (difference, *percentiles(drawn)))
+        known = chosen.any() and not chosen.all()
+        interval = percentiles(drawn) if known else (np.nan, np.nan)
+        row |= _named("difference", (difference, *interval))
         row["by_slope_alone"] = float((found["class_by_slope"] == name).mean())
         rows.append(row)
     return pd.DataFrame(rows)

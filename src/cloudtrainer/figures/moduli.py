@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_WIDTH = 6.2
+_WIDTH, _SPAN = 6.2, 1e4
 _FREQUENCY = "angular_frequency_rad_per_s"
 
 
@@ -55,7 +55,8 @@ def moduli_figure(moduli: pd.DataFrame) -> Figure:
     figure = new_figure(_WIDTH, PANEL_HEIGHT + 0.8)
     (ax,) = panels(figure, 1)
     frequency = moduli[_FREQUENCY].to_numpy(float)
-    floor, ceiling = known.min() / 3, known.max() * 3
+    # A modulus that chance leaves close to zero is not to press the others together.
+    floor, ceiling = max(known.min() / 3, known.max() / _SPAN), known.max() * 3
     for kind, sign, label, color in (
         ("storage", "o-", "G\N{PRIME}, storage", BLUE),
         ("loss", "s--", "G\N{DOUBLE PRIME}, loss", VERMILLION),
