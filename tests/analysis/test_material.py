@@ -141,6 +141,17 @@ def test_what_cannot_be_told_is_a_warning(tmp_path, without_pictures):
         assert "The viscosity: not estimated" in said
 
 
+def test_a_source_without_tracks_is_no_failure(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(3, 3, 1.0), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM, viscosity_Pa_s=VISCOSITY,
+    )  # fmt: skip
+    assert found.transport is None
+    assert found.summary["material"]["free_D_um2_per_s"]["value"] == pytest.approx(D)
+    assert found.summary["material"]["D_over_free"] is None
+    assert any("Boltzmann's constant: not estimated" in s for s in found.summary["warnings"])
+
+
 @pytest.mark.parametrize(
     ("known", "said", "kind"),
     [

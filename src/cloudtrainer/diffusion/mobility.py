@@ -328,7 +328,7 @@ def _warnings(
         named = ", ".join(f"{time:.3g} s" for time in unreached)
         said.append(f"No track is long enough for an effective diffusivity at {named}.")
     short = ~np.isfinite(values)
-    if len(found) and short.mean() > _WORTH_SAYING:
+    if len(found) and _WORTH_SAYING < short.mean() < 1:
         quick = found.loc[short, "D"].median() / found.loc[~short, "D"].median()
         than = f"; their median D is {quick:.2g} times that of the others" if quick > 0 else ""
         said.append(

@@ -138,6 +138,8 @@ def shear_moduli(
     msd = mean_squared_displacement(
         tracks, max_lag, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
+    if not len(msd.lag):
+        raise ConfigError("no track has two positions: there is no MSD to take moduli from")
     longest = max_lag or max(int(_LONGEST_SHARE * (len(msd.lag) + 1)), 1)
     offset = _offset(stuck, offset_um2, frame_interval_s, pixel_size_um)
     lags = _above(offset, msd, _spread_lags(min(longest, len(msd.lag))))
