@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable
@@ -24,6 +26,8 @@ def video_report(
     measured: Measurement,
     summary: dict[str, Any],
     pictures: list[Picture],
+    material: MaterialFindings,
+    transport: Transport | None = None,
     twin: TwinModel | None = None,
 ) -> Report:
     """Return the report of one video or table of tracks."""
@@ -33,8 +37,19 @@ def video_report(
         headline=_headline(measured, summary),
         warnings=tuple(summary["warnings"]),
         figures=(*(picture.figure for picture in pictures), *_twin_figure(twin)),
-        tables=(_numbers_table(tracked, measured, summary), _checks_table(measured)),
-        methods=_methods(source, tracked, measured, summary),
+        tables=(
+            _numbers_table(tracked, measured, summary),
+            *material_table(material),
+            *(transport_tables(transport) if transport is not None else ()),
+            _checks_table(measured),
+        ),
+        methods=" ".join(
+            [
+                _methods(source, tracked, measured, summary),
+                *material_methods(material),
+                *([] if transport is None else transport_methods(transport)),
+            ]
+        ),
         settings=summary["config"],
         provenance={
             "video": summary["video"],

@@ -24,11 +24,16 @@ FIGURES = (
     "alpha_of_particles",
     "linking",
     "correlations",
+    "moduli",
 )
 RESULTS = (
     "report.html",
     "summary.json",
     "msd.csv",
+    "moduli.csv",
+    "mobility.csv",
+    "mobility_tracks.csv",
+    "mobility.xlsx",
     *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")),
     *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
 )

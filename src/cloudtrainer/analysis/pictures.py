@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.analysis.material import MaterialFindings
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
@@ -17,6 +18,7 @@ from cloudtrainer.figures import (
     detections_figure,
     histogram_figure,
     linking_figure,
+    moduli_figure,
     msd_figure,
     to_png,
     to_svg,
@@ -47,7 +49,9 @@ class Picture:
     svg: bytes
 
 
-def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Picture]:
+def draw(
+    source: Source, tracked: Tracked, measured: Measurement, material: MaterialFindings
+) -> list[Picture]:
     """Draw every figure of an analysis, in the order of the report."""
     pictures = []
 
@@ -78,6 +82,15 @@ def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Pictur
         "depend on each other. A straight line on the left and slope 1 on the right are Brownian "
         "motion; the offset at lag 0 is localisation error (up) and motion blur (down).",
     )
+    if material.moduli is not None:
+        add(
+            "moduli",
+            moduli_figure(material.moduli.table()),
+            "Storage and loss modulus",
+            "By the generalised Stokes-Einstein relation, with 95% bands over particles. G' above "
+            "G'' is a solid, below it a liquid. Localisation error that was not taken out looks "
+            "like elasticity at high frequency; read the warnings.",
+        )
     _draw_distributions(measured, add)
     if tracked.scan is not None and tracked.search_range_px is not None:
         step_sd = tracked.suggested.step_sd_px if tracked.suggested else None

@@ -10,6 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.analysis.document import combined_report, video_report
+from cloudtrainer.analysis.material import (
+    Material,
+    MaterialFindings,
+    material_entry,
+    material_findings,
+)
 from cloudtrainer.analysis.measure import Measurement, measure
 from cloudtrainer.analysis.outputs import finite, output_folder, write_json, write_table
 from cloudtrainer.analysis.pictures import draw
@@ -17,10 +23,16 @@ from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
+from cloudtrainer.analysis.transport import (
+    Transport,
+    transport_entry,
+    transport_of,
+    write_transport,
+)
 from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, of_another_video, told
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
-from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion import TIME_SCALES_S, Estimate, check_time_scales
 from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
@@ -47,6 +59,11 @@ class Analysis:
         D and the anomalous exponent; of several videos their means, with the interval over videos.
     measurement : Measurement or None
         All that the tracks say; None for several videos.
+    material : MaterialFindings or None
+        Viscosity, radius or moduli; None for several videos.
+    transport : Transport or None
+        Effective diffusivities and fractions of transport; None for several videos, and where the
+        source is not calibrated or has no tracks.
     videos : tuple of Analysis
         The analyses of the single videos, where there are several.
     """
@@ -58,6 +75,8 @@ class Analysis:
     diffusion: Estimate
     alpha: Estimate
     measurement: Measurement | None
+    material: MaterialFindings | None = None
+    transport: Transport | None = None
     videos: tuple["Analysis", ...] = ()
 
     def __str__(self) -> str:
@@ -73,6 +92,12 @@ class Analysis:
         lines.append(f"D     = {_spoken(self.diffusion)}")
         lines.append(f"alpha = {_spoken(self.alpha)}")
         lines.append(f"Motion: {measured['motion_type']}")
+        if self.material is not None:
+            lines += [
+                str(found)
+                for found in (self.material.free, self.material.from_diffusion)
+                if found is not None
+            ]
         lines += [f"warning: {warning}" for warning in self.summary["warnings"]]
         return "\n".join(lines)
 
@@ -86,6 +111,15 @@ def analyze(
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
     exposure_s: float | None = None,
+    temperature_K: float | None = None,
+    particle_radius_um: float | None = None,
+    viscosity_Pa_s: float | None = None,
+    temperature_error_K: float = 0.0,
+    particle_radius_relative_error: float = 0.0,
+    viscosity_relative_error: float = 0.0,
+    wall_distance_um: float | None = None,
+    static_error_um: float | None = None,
+    time_scales_s: Sequence[float] = TIME_SCALES_S,
     frames: tuple[int, int | None] | None = None,
     region: tuple[int, int, int, int] | None = None,
     channel: int | None = None,
@@ -114,6 +148,21 @@ def analyze(
         Calibration, um and s; None: the file's own. Without both, results are in pixels and frames.
     exposure_s : float, optional
         Exposure of a frame, s; None: unknown, the offset of the MSD is then free in sign.
+    temperature_K : float, optional
+        Absolute temperature, K. With the radius D gives the viscosity and the MSD G' and G''; with
+        the viscosity D gives the hydrodynamic radius; with both D is compared with that of a free
+        particle.
+    particle_radius_um, viscosity_Pa_s : float, optional
+        Radius of the particles, um; viscosity of the medium, Pa s.
+    temperature_error_K, particle_radius_relative_error, viscosity_relative_error : float
+        Their standard errors, K and shares of the values.
+    wall_distance_um : float, optional
+        Distance of the particles' centres from a plane wall that they move along, um.
+    static_error_um : float, optional
+        Localisation error of each axis that stuck particles show under the same optics, um: taken
+        out of the MSD for G', G'' and effective diffusivities.
+    time_scales_s : sequence of float
+        Time scales of the effective diffusivities, s.
     frames : (int, int or None), optional
         First frame, and the first one after the last (None: to the end).
     region : (int, int, int, int), optional
@@ -152,6 +201,17 @@ def analyze(
         raise ConfigError("a twin is learned beginning with the bundled model: give no other model")
     config = config or Config()
     given = Given(pixel_size_um, frame_interval_s, exposure_s, frames, region, channel, plane)
+    material = Material(
+        temperature_K=temperature_K,
+        particle_radius_um=particle_radius_um,
+        viscosity_Pa_s=viscosity_Pa_s,
+        temperature_error_K=temperature_error_K,
+        particle_radius_relative_error=particle_radius_relative_error,
+        viscosity_relative_error=viscosity_relative_error,
+        wall_distance_um=wall_distance_um,
+        static_error_um=static_error_um,
+    )
+    check_time_scales(time_scales_s)
     out = Path(out)
     _keep_inputs(inputs, out)
     with output_folder(out, overwrite=overwrite) as folder:
@@ -169,7 +229,11 @@ def analyze(
             own: TwinModel | str | None = common
             if twin:
                 own = model_of_twin(source, new, final, config, say or _say_nothing)
-            singles.append(_analyse_one(source, detector, own, config, new, final, progress))
+            singles.append(
+                _analyse_one(
+                    source, detector, own, config, material, time_scales_s, new, final, progress
+                )
+            )
         if len(sources) == 1:
             return singles[0]
         return _join(singles, config, folder, out)
@@ -180,6 +244,8 @@ def _analyse_one(
     detector: ParticleDetector | None,
     own: TwinModel | str | None,
     config: Config,
+    material: Material,
+    time_scales_s: Sequence[float],
     folder: Path,
     out: Path,
     progress: Progress | None,
@@ -197,8 +263,21 @@ def _analyse_one(
     else:
         tracked, model = given_tracks(source, settings), None
     measured = measure(tracked, source, settings)
-    warnings = (*source.warnings, *doubts, *tracked.warnings, *measured.warnings)
+    findings = material_findings(material, source, tracked, measured, settings.seed)
+    transport = transport_of(source, tracked, measured, material, time_scales_s, settings.seed)
+    warnings = (
+        *source.warnings,
+        *doubts,
+        *tracked.warnings,
+        *measured.warnings,
+        *findings.warnings,
+        *(transport.warnings if transport is not None else ()),
+    )
     summary = summarise(source, tracked, measured, config, warnings, model)
+    if material != Material():
+        summary["material"] = material_entry(findings, measured)
+    if transport is not None:
+        summary["mobility"] = transport_entry(transport)
     if twin is not None:
         summary["twin"] = told(twin)
     summary = finite(summary)
@@ -213,12 +292,17 @@ def _analyse_one(
     particles = particles.assign(first_frame=particles["first_frame"] + source.origin[0])
     write_table(particles, folder / "particles")
     _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
-    pictures = draw(source, tracked, measured)
+    if findings.moduli is not None:
+        moduli = findings.moduli.table()
+        moduli.to_csv(folder / "moduli.csv", index=False, float_format="%.6g")
+    if transport is not None:
+        write_transport(transport, findings, source, summary, folder)
+    pictures = draw(source, tracked, measured, findings)
     (folder / "figures").mkdir()
     for picture in pictures:
         (folder / "figures" / f"{picture.name}.png").write_bytes(picture.figure.png)
         (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
-    report = video_report(source, tracked, measured, summary, pictures, twin)
+    report = video_report(source, tracked, measured, summary, pictures, findings, transport, twin)
     write_report(folder / "report.html", report)
     write_json(summary, folder / "summary.json")
     return Analysis(
@@ -229,6 +313,8 @@ def _analyse_one(
         diffusion=measured.diffusion,
         alpha=measured.anomalous.alpha,
         measurement=measured,
+        material=findings,
+        transport=transport,
     )
 
 

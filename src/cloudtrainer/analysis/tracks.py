@@ -22,6 +22,7 @@ from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
     Drift,
     SearchRange,
+    StaticSpecks,
     filter_tracks,
     missed_while_moving,
     search_range_scan,
@@ -126,7 +127,9 @@ def track_video(
         polarity=polarity,
         progress=progress,
     )
-    masked = static_specks(found, n_frames=len(video))
+    masked = StaticSpecks(found, found.iloc[:0])
+    if settings.static_specks == "mask":
+        masked = static_specks(found, n_frames=len(video))
     detections = masked.detections.reset_index(drop=True)
     short = missing_neighbours(model, video)
     warnings = [said for said in (short, doubt) if said]

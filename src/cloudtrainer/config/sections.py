@@ -275,6 +275,11 @@ class AnalysisSettings(Section):
     min_area: int = setting(
         3, "Least area of a detection of a mask model (U-Net).", unit="px²", ge=1
     )
+    static_specks: Literal["mask", "keep"] = setting(
+        "mask",
+        "Places that hold still for half of the video: mask them as dirt and hot pixels, or keep "
+        "them as immobile particles.",
+    )
     search_range_px: float | None = setting(
         None, "Longest step that is linked; empty: from the measured steps.", unit="px", gt=0
     )

@@ -7,6 +7,7 @@ from cloudtrainer.figures.frames import (
     trajectories_figure,
     visualize_tracking_results,
 )
+from cloudtrainer.figures.moduli import moduli_figure
 from cloudtrainer.figures.msd import msd_figure, visualize_msd_analysis
 from cloudtrainer.figures.numbers import PX_FRAME, UM_S, Units, display_unit, with_interval
 from cloudtrainer.figures.style import to_png, to_svg
@@ -22,6 +23,7 @@ __all__ = [
     "display_unit",
     "histogram_figure",
     "linking_figure",
+    "moduli_figure",
     "msd_figure",
     "to_png",
     "to_svg",
