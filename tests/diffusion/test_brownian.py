@@ -129,10 +129,11 @@ def test_first_regime_bound_with_sigma_known():
 
 def test_covariance_estimate_by_hand():
     x = np.array([0.0, 1.0, 3.0, 2.0, 2.5])
-    tracks = pd.DataFrame({"particle": 0, "frame": [0, 1, 2, 3, 5], "x": x, "y": 0.0})
+    y = np.array([0.0, 0.0, 1.0, 0.0, 4.0])
+    tracks = pd.DataFrame({"particle": 0, "frame": [0, 1, 2, 3, 5], "x": x, "y": y})
     e = estimate_diffusion(tracks, None, None, method="cve", interval="model")
-    # Steps 1, 2, -1 over one frame; the last spans a gap. Both axes are averaged.
-    square, product = (1 + 4 + 1) / 6, (2 - 2) / 4
+    # Steps 1, 2, -1 and 0, 1, -1 over one frame; the last spans a gap. Both axes are averaged.
+    square, product = (1 + 4 + 1 + 0 + 1 + 1) / 6, (2 - 2 + 0 - 1) / 4
     assert e.value == pytest.approx(square / 2 + product)
     assert e.unit == "px^2/frame"
     N, D, s = 3, square / 2, -product

@@ -102,7 +102,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             )
     anomalous = anomalous_at(stride)
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
-    warnings += _reservations(diffusion, motion)
+    warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
     if tracked.left_out:
         everything = estimate_diffusion(
             subtract_drift(tracked.linked, settings.drift).tracks,
@@ -145,6 +145,30 @@ def _widened(estimates: list[Estimate]) -> Estimate:
     if not np.isfinite(first.value):
         return first
     return replace(first, low=min(first.low, *values), high=max(first.high, *values))
+
+
+def _oddities(tracks: pd.DataFrame) -> list[str]:
+    """Say what is odd in the tracks themselves, and changes D without making it impossible."""
+    ordered = tracks.sort_values(["particle", "frame"])
+    step = ordered[["particle", "frame", "x", "y"]].diff()
+    step = step[step["particle"] == 0]
+    if step.empty:
+        return []
+    said = []
+    moved = (step[["x", "y"]] != 0).any(axis=1).groupby(ordered.loc[step.index, "particle"]).any()
+    if moved.any() and not moved.all():
+        said.append(
+            f"{(~moved).sum()} of {len(moved)} tracks are at exactly the same place in all frames, "
+            "as no measured position is: they count as particles that do not move, and make D "
+            "smaller. Remove them if another program filled them in."
+        )
+    nearest = int(step["frame"].min())
+    if nearest > 1:
+        said.append(
+            f"No track has positions in neighbouring frames: they are {nearest} frames apart or "
+            "more. D is right only if the column frame counts the frames, and holds no times."
+        )
+    return said
 
 
 def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
