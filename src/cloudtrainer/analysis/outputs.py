@@ -27,6 +27,7 @@ FIGURES = (
 )
 RESULTS = (
     "report.html",
+    "methods.txt",
     "summary.json",
     "msd.csv",
     *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")),

@@ -1,5 +1,6 @@
 """One self-contained HTML file about one analysis: plain data in, a page out."""
 
+from cloudtrainer.report.methods import methods_text
 from cloudtrainer.report.report import (
     Headline,
     Report,
@@ -14,6 +15,7 @@ __all__ = [
     "Report",
     "ReportFigure",
     "ReportTable",
+    "methods_text",
     "render_report",
     "write_report",
 ]
