@@ -248,7 +248,7 @@ def test_a_setting_out_of_its_range_is_refused(refused, option, value, setting):
         ("frame,particle,x,y\n-1,0,1,1\n", ["row 2", "column frame", "'-1'"]),
         ("frame,particle,x,y\n0.5,0,1,1\n", ["row 2", "column frame", "'0.5'"]),
         ("frame,particle,x,y\n0,0,1,1\n0,0,2,2\n", ["particle 0", "twice in frame 0"]),
-        ("frame,particle,x,y\n1700000000,0,1,1\n", ["row 2", "column frame", "from 0 to 10000000"]),
+        ("frame,particle,x,y\n1700000000,0,1,1\n", ["column frame", "1700000000", "a time"]),
     ],
 )
 def test_a_table_that_is_none_of_tracks_is_refused(home, refused, text, said):

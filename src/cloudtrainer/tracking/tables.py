@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 
 from cloudtrainer.errors import LabelError
 
-# What reaches further is no frame number but a time.
-_MOST_FRAMES = 10_000_000
-
 
 def checked_positions(
     table: pd.DataFrame,
@@ -35,8 +32,8 @@ def checked_positions(
     Raises
     ------
     LabelError
-        When a column is missing, or a value is text, empty, infinite, or, for a frame, negative,
-        not whole or beyond ten million.
+        When a column is missing, or a value is text, empty, infinite, or, for a frame, negative or
+        not whole.
     """
     missing = [c for c in columns if c not in table.columns]
     if missing:
@@ -56,9 +53,9 @@ def checked_positions(
         if bad.size == 0 and whole:
             bad = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > 2**53))
         if bad.size == 0 and column == "frame":
-            bad = np.flatnonzero((values < 0) | (values > _MOST_FRAMES))
+            bad = np.flatnonzero(values < 0)
         if bad.size:
-            wanted = f"a frame number from 0 to {_MOST_FRAMES}" if column == "frame" else "a number"
+            wanted = "a frame number from 0" if column == "frame" else "a number"
             row = bad[0] if row_numbers is None else row_numbers[bad[0]]
             raise LabelError(
                 f"{name}: row {row}, column {column}: "
