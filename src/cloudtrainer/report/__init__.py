@@ -1,4 +1,4 @@
-"""One self-contained HTML file about one analysis: plain data in, a page out."""
+"""What people read of an analysis: one self-contained HTML file, and a methods section."""
 
 from cloudtrainer.report.methods import methods_text
 from cloudtrainer.report.report import (

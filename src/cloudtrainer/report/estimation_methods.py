@@ -41,8 +41,8 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
             continue
         # Of several videos the interval is that between them.
         widened = (
-            f", and its interval was widened to hold what {' and '.join(map(str, lags))} frames "
-            "give"
+            f", and the interval of D was widened, where needed, to hold what "
+            f"{' and '.join(map(str, lags))} frames give"
             if lags and len(good) == 1
             else ""
         )
