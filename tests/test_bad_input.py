@@ -248,6 +248,7 @@ def test_a_setting_out_of_its_range_is_refused(refused, option, value, setting):
         ("frame,particle,x,y\n-1,0,1,1\n", ["row 2", "column frame", "'-1'"]),
         ("frame,particle,x,y\n0.5,0,1,1\n", ["row 2", "column frame", "'0.5'"]),
         ("frame,particle,x,y\n0,0,1,1\n0,0,2,2\n", ["particle 0", "twice in frame 0"]),
+        ("frame,particle,x,y\n1700000000,0,1,1\n", ["column frame", "1700000000", "a time"]),
     ],
 )
 def test_a_table_that_is_none_of_tracks_is_refused(home, refused, text, said):
@@ -521,6 +522,62 @@ def test_one_odd_particle_does_not_stop_the_others(home, command, monkeypatch, e
     alpha = pd.read_csv(home / "out" / "particles.csv").set_index("particle")["alpha"]
     assert alpha[[0, 1, 2]].notna().all()
     assert np.isnan(alpha[9])
+
+
+def said_of(home, command, monkeypatch, rows, *options):
+    import json
+
+    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    (home / "t.csv").write_text("frame,particle,x,y\n" + rows)
+    code, output, complaints = command("analyze", "t.csv", "-o", "out", *options)
+    assert (code, complaints) == (0, "")
+    assert "nan" not in output.lower()
+    return json.loads((home / "out" / "summary.json").read_text(encoding="utf-8"))
+
+
+ROWS = TRACKS.partition("\n")[2]
+
+
+def test_tracks_that_never_move_are_counted_and_named(home, command, monkeypatch):
+    still = "".join(f"{f},9,5,5\n" for f in range(12))
+    warnings = said_of(home, command, monkeypatch, ROWS + still)["warnings"]
+    assert any("1 of 4 tracks are at exactly the same place" in text for text in warnings)
+
+
+def test_positions_along_one_line_are_not_measured(home, command, monkeypatch):
+    line = "".join(f"{row.rpartition(',')[0]},7\n" for row in ROWS.splitlines())
+    summary = said_of(home, command, monkeypatch, line)
+    assert summary["measured"]["D_px2_per_frame"] is None
+    assert "along y is exactly zero" in " ".join(summary["warnings"])
+
+
+def test_frames_that_are_apart_everywhere_may_be_times(home, command, monkeypatch):
+    times = "".join(
+        f"{33 * int(row.partition(',')[0])},{row.partition(',')[2]}\n" for row in ROWS.splitlines()
+    )
+    warnings = said_of(home, command, monkeypatch, times)["warnings"]
+    assert any("33 frames apart or more" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "interval", "said"),
+    [
+        ("352.78", "0.05", ["print at 72 dpi"]),
+        ("264.58", "0.05", ["print at 96 dpi"]),
+        ("0.1", "30", ["give --frame-interval-s 0.03333"]),
+        ("352.78", "25", ["print at 72 dpi", "give --frame-interval-s 0.04"]),
+        ("0.1", "0.05", []),
+        ("0.65", "10", []),
+    ],
+)
+def test_a_calibration_that_looks_like_something_else_is_asked_about(
+    home, command, monkeypatch, pixel, interval, said
+):
+    scale = ("--pixel-size-um", pixel, "--frame-interval-s", interval)
+    warnings = said_of(home, command, monkeypatch, ROWS, *scale)["warnings"]
+    asked = [text for text in warnings if " dpi" in text or "common frame rate" in text]
+    assert len(asked) == len(said)
+    assert all(part in text for part, text in zip(said, asked, strict=True))
 
 
 def test_particles_that_flow_are_no_error(home, command, monkeypatch):

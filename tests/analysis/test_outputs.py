@@ -311,7 +311,7 @@ def test_a_video_and_a_table_together(tmp_path, stand_in, without_pictures):
     brownian_tracks(12, 20, 0.7).to_csv(table, index=False)
     found = analyze([video, table], tmp_path / "out")
     assert {path.name for path in found.out.iterdir()} == {
-        "report.html", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
+        "report.html", "methods.txt", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
     }  # fmt: skip
     # Only the video says how many particles there are in a frame.
     assert found.summary["measured"]["particles_per_frame"] == pytest.approx(9, abs=0.3)

@@ -12,7 +12,7 @@ from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
-from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable
+from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.version import __version__
 
@@ -43,12 +43,12 @@ def video_report(
             *(transport_tables(transport) if transport is not None else ()),
             _checks_table(measured),
         ),
-        methods=" ".join(
+        methods=methods_text(
+            summary,
             [
-                _methods(source, tracked, measured, summary),
                 *material_methods(material),
-                *([] if transport is None else transport_methods(transport)),
-            ]
+                *(transport_methods(transport) if transport is not None else ()),
+            ],
         ),
         settings=summary["config"],
         provenance={
@@ -104,6 +104,7 @@ def combined_report(
                 note="In brackets: 95% intervals over the particles of the video.",
             ),
         ),
+        methods=methods_text(summary),
         provenance={
             "videos": {single["video"]["name"]: single["video"]["sha256"] for _, single in singles},
             "version": __version__,
@@ -224,59 +225,6 @@ def _checks_table(measured: Measurement) -> ReportTable:
     return ReportTable(
         "Does the model hold?", ("check", "passed", "number", "what it is", "what it says"), rows
     )
-
-
-def _methods(
-    source: Source, tracked: Tracked, measured: Measurement, summary: dict[str, Any]
-) -> str:
-    """Return a paragraph for the methods of a paper, with this analysis's own numbers."""
-    settings = summary["config"]
-    D = measured.diffusion
-    parts = []
-    if source.video is not None:
-        learned = (
-            ", trained without labels on simulated scenes that match the background, noise, "
-            "shapes, brightness and density measured in the video"
-            if "twin" in summary
-            else ""
-        )
-        parts.append(
-            f"Particles were located by a neural network (cloudtrainer {__version__}){learned}."
-        )
-    if tracked.search_range_px is not None:
-        parts.append(
-            "Positions were linked by the least sum of squared steps (Crocker & Grier 1996) at a "
-            f"search range of {tracked.search_range_px:.1f} px and a memory of "
-            f"{settings['memory_frames']} frames; tracks seen in fewer than "
-            f"{settings['min_track_frames']} frames were dropped."
-        )
-    if tracked.specks:
-        parts.append(f"{tracked.specks} places that never moved were masked.")
-    if tracked.left_out:
-        parts.append(
-            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
-            f"{tracked.how_left_out}."
-        )
-    parts.append(tracked.drift.sentence)
-    if not np.isfinite(D.value):
-        return " ".join(parts)
-    over = f" over {D.stride} frames" if D.stride > 1 else ""
-    widened = ", that of D widened to hold what longer displacements give" if D.stride > 1 else ""
-    exposure = (
-        "the offset of the mean squared displacement, which localisation error raises and motion "
-        "blur lowers, was a free parameter"
-        if source.exposure_s is None
-        else f"motion blur followed from the exposure of {source.exposure_s:.4g} s and the "
-        "localisation error was a free parameter"
-    )
-    parts.append(
-        f"The diffusion coefficient was estimated by maximum likelihood from the displacements"
-        f"{over} of {D.particles} tracks ({D.displacements} displacements; Berglund 2010, Phys. "
-        f"Rev. E 82, 011917); {exposure}. The anomalous exponent was estimated by maximum "
-        "likelihood for fractional Brownian motion with the same offset. Intervals are 95%, by "
-        f"bootstrap over particles{widened}."
-    )
-    return " ".join(parts)
 
 
 def _entry_text(entry: dict[str, Any] | None) -> str:

@@ -44,6 +44,8 @@ class Measurement:
         D; from long lags where the model failed at short ones.
     short_lag_diffusion : Estimate or None
         D from all displacements, where `diffusion` is from long lags.
+    long_lags_frames : tuple of int
+        The lags whose D lies in the interval of `diffusion`, where that is from long lags.
     anomalous : AnomalousEstimate
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
@@ -61,6 +63,7 @@ class Measurement:
     msd: MeanSquaredDisplacement
     diffusion: Estimate
     short_lag_diffusion: Estimate | None
+    long_lags_frames: tuple[int, ...]
     anomalous: AnomalousEstimate
     motion: Motion
     checks: tuple[Check, ...]
@@ -86,11 +89,14 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     failed = [check for check in checks if not check.passed]
     diffusion = short = diffusion_at(1)
     stride = 1
+    lags: tuple[int, ...] = ()
     warnings = [check.sentence for check in failed]
     if any(_long_lags_help(check) for check in failed):
-        from_long = _widened([diffusion_at(frames) for frames in LONG_LAGS_FRAMES])
+        at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
+        from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
             diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
+            lags = tuple(one.stride for one in at_lags if np.isfinite(one.value))
             warnings.append(
                 f"D and alpha are therefore taken from displacements over {stride} frames, "
                 f"which gives D = {diffusion}; all displacements would give {short}."
@@ -102,7 +108,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             )
     anomalous = anomalous_at(stride)
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
-    warnings += _reservations(diffusion, motion)
+    warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
     if tracked.left_out:
         everything = estimate_diffusion(
             subtract_drift(tracked.linked, settings.drift).tracks,
@@ -121,6 +127,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
+        long_lags_frames=lags,
         anomalous=anomalous,
         motion=motion,
         checks=tuple(checks),
@@ -145,6 +152,30 @@ def _widened(estimates: list[Estimate]) -> Estimate:
     if not np.isfinite(first.value):
         return first
     return replace(first, low=min(first.low, *values), high=max(first.high, *values))
+
+
+def _oddities(tracks: pd.DataFrame) -> list[str]:
+    """Say what is odd in the tracks themselves, and changes D without making it impossible."""
+    ordered = tracks.sort_values(["particle", "frame"])
+    step = ordered[["particle", "frame", "x", "y"]].diff()
+    step = step[step["particle"] == 0]
+    if step.empty:
+        return []
+    said = []
+    moved = (step[["x", "y"]] != 0).any(axis=1).groupby(ordered.loc[step.index, "particle"]).any()
+    if moved.any() and not moved.all():
+        said.append(
+            f"{(~moved).sum()} of {len(moved)} tracks are at exactly the same place in all frames, "
+            "as no measured position is: they count as particles that do not move, and make D "
+            "smaller. Remove them if another program filled them in."
+        )
+    nearest = int(step["frame"].min())
+    if nearest > 1:
+        said.append(
+            f"No track has positions in neighbouring frames: they are {nearest} frames apart or "
+            "more. D is right only if the column frame counts the frames, and holds no times."
+        )
+    return said
 
 
 def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:

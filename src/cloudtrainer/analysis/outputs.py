@@ -28,6 +28,7 @@ FIGURES = (
 )
 RESULTS = (
     "report.html",
+    "methods.txt",
     "summary.json",
     "msd.csv",
     "moduli.csv",

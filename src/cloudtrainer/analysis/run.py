@@ -231,7 +231,16 @@ def analyze(
                 own = model_of_twin(source, new, final, config, say or _say_nothing)
             singles.append(
                 _analyse_one(
-                    source, detector, own, config, material, time_scales_s, new, final, progress
+                    source,
+                    detector,
+                    own,
+                    config,
+                    material,
+                    time_scales_s,
+                    new,
+                    final,
+                    progress,
+                    bundled=model is None,
                 )
             )
         if len(sources) == 1:
@@ -249,6 +258,8 @@ def _analyse_one(
     folder: Path,
     out: Path,
     progress: Progress | None,
+    *,
+    bundled: bool,
 ) -> Analysis:
     settings = config.analysis
     twin = own if isinstance(own, TwinModel) else None
@@ -259,7 +270,7 @@ def _analyse_one(
     if source.video is not None and detector is not None:
         detector = detector if twin is None else twin.detector.to(detector.device)
         tracked = track_video(source.video, detector, settings, progress, twin)
-        model = _described(detector, tracked, settings.threshold)
+        model = _described(detector, tracked, settings.threshold, bundled=bundled and twin is None)
     else:
         tracked, model = given_tracks(source, settings), None
     measured = measure(tracked, source, settings)
@@ -304,6 +315,7 @@ def _analyse_one(
         (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
     report = video_report(source, tracked, measured, summary, pictures, findings, transport, twin)
     write_report(folder / "report.html", report)
+    (folder / "methods.txt").write_text(f"{report.methods}\n", encoding="utf-8")
     write_json(summary, folder / "summary.json")
     return Analysis(
         out=out,
@@ -325,15 +337,14 @@ def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> A
     summary = finite(combined.summary)
     tracks = _stacked(singles, [single.tracks for single in singles])
     write_table(tracks, folder / "tracks")
-    write_report(
-        folder / "report.html",
-        combined_report(
-            summary,
-            [(single.out.name, single.summary) for single in singles],
-            combined.diffusion,
-            combined.alpha,
-        ),
+    report = combined_report(
+        summary,
+        [(single.out.name, single.summary) for single in singles],
+        combined.diffusion,
+        combined.alpha,
     )
+    write_report(folder / "report.html", report)
+    (folder / "methods.txt").write_text(f"{report.methods}\n", encoding="utf-8")
     write_json(summary, folder / "summary.json")
     return Analysis(
         out=out,
@@ -434,11 +445,15 @@ def _found(measured: dict[str, Any]) -> str:
 
 
 def _described(
-    detector: ParticleDetector, tracked: Tracked, threshold: float | None
+    detector: ParticleDetector, tracked: Tracked, threshold: float | None, *, bundled: bool
 ) -> dict[str, Any]:
     """Return what tells which detector made the detections, and how it was used."""
     return {
         "name": detector.config.model.name,
+        "bundled": bundled,
+        "architecture": detector.config.model.architecture,
+        "networks": detector.config.training.ensemble,
+        "context_frames": detector.context_frames,
         "weights_sha256": detector.weights_sha256(),
         "threshold": detector.threshold if threshold is None else threshold,
         "polarity": tracked.polarity,

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from cloudtrainer.annotations import checked_tracks, read_tracks
 from cloudtrainer.errors import CalibrationError, LabelError, VideoError
 from cloudtrainer.video import Video, check_frames
+from cloudtrainer.video.calibration import UM_PER_INCH, is_print_resolution
 
+# Frames a second that cameras and movies have, and intervals in seconds seldom are.
+_FRAME_RATES = (24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0, 100.0, 120.0)
 TABLE_ENDINGS = {".csv", ".parquet", ".pq", ".xml"}
 
 
@@ -125,7 +128,10 @@ def open_source(thing: Video | pd.DataFrame | NDArray[Any] | str | Path, given: 
             f"{source.name}: the exposure of {source.exposure_s:g} s is longer than the frame "
             f"interval of {source.frame_interval_s:g} s; check both"
         )
-    return replace(source, warnings=(*source.warnings, *_missing_calibration(source)))
+    return replace(
+        source,
+        warnings=(*source.warnings, *_missing_calibration(source), *_odd_calibration(source)),
+    )
 
 
 def _from_video(thing: Video | NDArray[Any] | str | Path, given: Given) -> Source:
@@ -211,6 +217,23 @@ def _missing_calibration(source: Source) -> list[str]:
         f"The {' and the '.join(missing)} "
         f"{'is' if len(missing) == 1 else 'are'} unknown: results are in pixels and frames.{unused}"
     ]
+
+
+def _odd_calibration(source: Source) -> list[str]:
+    """Ask whether numbers that look like something else are the calibration."""
+    said = []
+    pixel, interval = source.pixel_size_um, source.frame_interval_s
+    if pixel is not None and is_print_resolution(UM_PER_INCH / pixel):
+        said.append(
+            f"The pixel size of {pixel:.5g} um is that of a print at {UM_PER_INCH / pixel:.0f} "
+            "dpi, which programs write without any calibration: check it with a stage micrometer."
+        )
+    if interval is not None and any(np.isclose(interval, rate) for rate in _FRAME_RATES):
+        said.append(
+            f"The frame interval is {interval:g} s, which would be a common frame rate: if there "
+            f"were {interval:g} frames a second, give --frame-interval-s {1 / interval:.4g}."
+        )
+    return said
 
 
 def _file_hash(path: Path) -> str:

@@ -116,7 +116,9 @@ def of_another_video(twin: TwinModel, source: Source) -> str | None:
 
 def told(twin: TwinModel) -> dict[str, Any]:
     """Return what ``summary.json`` holds of a twin; the rest is in ``twin/twin.json``."""
-    names = ("background_counts", "noise", "particles", "focus", "training")
+    names = (
+        "video", "video_sha256", "background_counts", "noise", "particles", "focus", "training",
+    )  # fmt: skip
     return {name: twin.numbers.get(name) for name in names}
 
 
