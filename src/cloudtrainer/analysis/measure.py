@@ -82,12 +82,14 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     def anomalous_at(stride: int) -> AnomalousEstimate:
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
-    checks = check_model(tracks)
+    checks = check_model(
+        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+    )
     failed = [check for check in checks if not check.passed]
     diffusion = short = diffusion_at(1)
     stride = 1
     warnings = [check.sentence for check in failed]
-    if any(_long_lags_help(check) for check in failed):
+    if any(check.long_lags_help for check in failed):
         from_long = _widened([diffusion_at(frames) for frames in LONG_LAGS_FRAMES])
         if np.isfinite(from_long.value):
             diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
@@ -128,14 +130,6 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         particles=_particles(tracks, source, stride),
         warnings=tuple(warnings),
     )
-
-
-def _long_lags_help(check: Check) -> bool:
-    """Return whether a failed check speaks of what dies away at long lags.
-
-    Displacements that turn back, as in a cage, do not: no lag is then better than another.
-    """
-    return not check.name.startswith("displacement correlations") or check.number > 0
 
 
 def _widened(estimates: list[Estimate]) -> Estimate:
