@@ -4,12 +4,14 @@ from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalo
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,
+    Curve,
     DisplacementCorrelations,
     check_model,
     displacement_correlations,
 )
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.heterogeneity import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
 from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli
 from cloudtrainer.diffusion.motion import Motion, motion_type
@@ -20,6 +22,8 @@ __all__ = [
     "BOLTZMANN",
     "AnomalousEstimate",
     "Check",
+    "Curve",
+    "DiffusionSpread",
     "DisplacementCorrelations",
     "Estimate",
     "MeanSquaredDisplacement",
@@ -29,6 +33,7 @@ __all__ = [
     "calculate_msd",
     "check_model",
     "diffusion_bound",
+    "diffusion_spread",
     "displacement_correlations",
     "estimate_anomalous",
     "estimate_diffusion",
