@@ -82,7 +82,7 @@ def main() -> None:
                 spread = diffusion_spread(table, DT, PIXEL, stride=stride)
                 found.append(spread.value)
                 covered += spread.low <= truth <= spread.high
-                D, share = spread.D, spread.density * np.gradient(spread.D)
+                D, share = spread.grid, spread.density * np.gradient(spread.grid)
                 share /= share.sum()
                 mean = D @ share
                 of_density.append(np.sqrt((D - mean) ** 2 @ share) / mean)

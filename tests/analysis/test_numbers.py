@@ -85,6 +85,23 @@ def test_particles_that_differ_are_called_so(tmp_path):
     assert not any("particles differ" in text for text in alike.summary["warnings"])
 
 
+def test_how_much_particles_differ_is_in_the_summary_and_in_the_table(tmp_path):
+    rng = np.random.default_rng(4)
+    tables = [
+        brownian_tracks(1, 40, np.sqrt(variance), seed=int(number)).assign(particle=number)
+        for number, variance in enumerate(rng.choice([0.2, 2.0], 40))
+    ]
+    found = analyze(pd.concat(tables, ignore_index=True), tmp_path / "out")
+    entry = found.summary["measured"]["D_spread"]
+    assert entry["low"] < 0.9 / 1.1 < entry["high"]
+    assert entry["particles"] == 40
+    assert entry["low"] > 0.3
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "spread of D between particles" in report
+    few = analyze(brownian_tracks(4, 40, 1.0), tmp_path / "few")
+    assert few.summary["measured"]["D_spread"] is None
+
+
 def test_several_tables_give_their_mean_with_students_interval(tmp_path):
     paths = []
     for seed in range(3):

@@ -13,8 +13,8 @@ DT = 1 / 30
 
 
 def share_below(spread, D):
-    mass = spread.density * np.gradient(spread.D)
-    return mass[spread.D < D].sum() / mass.sum()
+    mass = spread.density * np.gradient(spread.grid)
+    return mass[spread.grid < D].sum() / mass.sum()
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -39,7 +39,7 @@ def test_particles_that_are_alike_have_no_spread(brownian_tracks):
     found = diffusion_spread(tracks, DT, 0.1)
     assert found.low == 0
     assert found.high < 0.2
-    assert np.average(found.D, weights=found.density * np.gradient(found.D)) == pytest.approx(
+    assert np.average(found.grid, weights=found.density * np.gradient(found.grid)) == pytest.approx(
         0.5, rel=0.05
     )
     # Single tracks scatter by a quarter: the density is much narrower.
@@ -57,7 +57,7 @@ def test_the_spread_of_a_gamma_distribution_is_found(brownian_tracks, spread, fu
     assert found.low < spread < found.high
     assert found.value == pytest.approx(spread, rel=0.3)
     assert found.unit == "um^2/s"
-    assert np.trapezoid(found.density, found.D) == pytest.approx(1)
+    assert np.trapezoid(found.density, found.grid) == pytest.approx(1)
 
 
 def test_two_kinds_of_particles_are_told_apart(brownian_tracks):
@@ -88,11 +88,11 @@ def test_long_lags_give_the_same_spread_in_the_same_units(brownian_tracks):
     tracks = brownian_tracks(rng, 120, 150, D, 0.03)
     found = diffusion_spread(tracks, DT, 0.1, stride=3)
     assert found.low < 0.5 < found.high
-    mass = found.density * np.gradient(found.D)
-    assert np.average(found.D, weights=mass) == pytest.approx(D.mean(), rel=0.08)
+    mass = found.density * np.gradient(found.grid)
+    assert np.average(found.grid, weights=mass) == pytest.approx(D.mean(), rel=0.08)
     in_pixels = diffusion_spread(tracks, None, None, stride=3)
     assert in_pixels.value == found.value
-    np.testing.assert_allclose(in_pixels.D * 0.1**2 / DT, found.D)
+    np.testing.assert_allclose(in_pixels.grid * 0.1**2 / DT, found.grid)
     np.testing.assert_allclose(in_pixels.density / (0.1**2 / DT), found.density)
 
 

@@ -11,16 +11,22 @@ from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
     AnomalousEstimate,
     Check,
+    DiffusionSpread,
     DisplacementCorrelations,
+    DisplacementDistribution,
     Estimate,
     MeanSquaredDisplacement,
     Motion,
+    NonGaussianParameter,
     check_model,
+    diffusion_spread,
     displacement_correlations,
+    displacement_distribution,
     estimate_anomalous,
     estimate_diffusion,
     mean_squared_displacement,
     motion_type,
+    non_gaussian_parameter,
 )
 from cloudtrainer.tracking import subtract_drift
 
@@ -48,10 +54,16 @@ class Measurement:
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
         The kind of motion.
+    spread : DiffusionSpread
+        How D differs between particles, from the same lags as `diffusion`.
     checks : tuple of Check
         Tests of the model.
     correlations : DisplacementCorrelations
         What the first of them rests on.
+    distributions : tuple of DisplacementDistribution
+        Displacements over one frame, and over the middle lag of `non_gaussian`.
+    non_gaussian : NonGaussianParameter
+        How far they are from a Gaussian.
     particles : DataFrame
         One row a particle: ``particle, first_frame, frames, D..., alpha...``.
     warnings : tuple of str
@@ -63,8 +75,11 @@ class Measurement:
     short_lag_diffusion: Estimate | None
     anomalous: AnomalousEstimate
     motion: Motion
+    spread: DiffusionSpread
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
+    distributions: tuple[DisplacementDistribution, ...]
+    non_gaussian: NonGaussianParameter
     particles: pd.DataFrame
     warnings: tuple[str, ...]
 
@@ -119,14 +134,23 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             f"{tracked.why_left_out}. With them D would be {everything}. "
             "--min-relative-probability 0 keeps all."
         )
+    non_gaussian = non_gaussian_parameter(tracks, frame_interval_s=interval)
     return Measurement(
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
         anomalous=anomalous,
         motion=motion,
+        spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
+        distributions=tuple(
+            displacement_distribution(
+                tracks, int(lag), frame_interval_s=interval, pixel_size_um=pixel
+            )
+            for lag in sorted({1, int(non_gaussian.lag[len(non_gaussian.lag) // 2])})
+        ),
+        non_gaussian=non_gaussian,
         particles=_particles(tracks, source, stride),
         warnings=tuple(warnings),
     )

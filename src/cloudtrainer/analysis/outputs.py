@@ -24,6 +24,9 @@ FIGURES = (
     "alpha_of_particles",
     "linking",
     "correlations",
+    "model_tests",
+    "van_hove",
+    "D_over_field",
 )
 RESULTS = (
     "report.html",

@@ -17,6 +17,12 @@ from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli
 from cloudtrainer.diffusion.motion import Motion, motion_type
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
 from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN, StokesEinstein, stokes_einstein
+from cloudtrainer.diffusion.van_hove import (
+    DisplacementDistribution,
+    NonGaussianParameter,
+    displacement_distribution,
+    non_gaussian_parameter,
+)
 
 __all__ = [
     "BOLTZMANN",
@@ -25,9 +31,11 @@ __all__ = [
     "Curve",
     "DiffusionSpread",
     "DisplacementCorrelations",
+    "DisplacementDistribution",
     "Estimate",
     "MeanSquaredDisplacement",
     "Motion",
+    "NonGaussianParameter",
     "ShearModuli",
     "StokesEinstein",
     "calculate_msd",
@@ -35,11 +43,13 @@ __all__ = [
     "diffusion_bound",
     "diffusion_spread",
     "displacement_correlations",
+    "displacement_distribution",
     "estimate_anomalous",
     "estimate_diffusion",
     "fit_diffusion_models",
     "mean_squared_displacement",
     "motion_type",
+    "non_gaussian_parameter",
     "shear_moduli",
     "stokes_einstein",
 ]

@@ -45,8 +45,8 @@ class DiffusionSpread:
         By bootstrap over particles.
     low, high : float
         95% interval.
-    D : ndarray of float64, shape (points,)
-        In `unit`, spaced evenly in its logarithm.
+    grid : ndarray of float64, shape (points,)
+        D in `unit`, spaced evenly in its logarithm.
     density : ndarray of float64, shape (points,)
         Of D, in 1 / `unit`; it integrates to 1. What lies at the first point is there or below.
     unit : str
@@ -63,7 +63,7 @@ class DiffusionSpread:
     standard_error: float
     low: float
     high: float
-    D: FloatArray
+    grid: FloatArray
     density: FloatArray
     unit: str
     particles: int
@@ -159,7 +159,7 @@ def diffusion_spread(
         standard_error=min(error / (2 * value) if value > 0 else np.inf, (ends[1] - ends[0]) / 2),
         low=ends[0],
         high=ends[1],
-        D=D * to_D,
+        grid=D * to_D,
         density=density / to_D,
         unit=unit,
         particles=particles,

@@ -115,7 +115,13 @@ def correlation_check(found: DisplacementCorrelations) -> Finding:
     # What compression leaves is gone after a few frames; drift and directed motion stay.
     last = float(found.value[-1])
     dies_away = not last > largest / 2
-    if largest > 0 and dies_away:
+    both = value.max() > SMALLEST_CORRELATION and value.min() < -SMALLEST_CORRELATION
+    if both:
+        cause = (
+            "They change sign with the lag, as a vibration makes them: look at the spectrum of "
+            "displacements for its frequency."
+        )
+    elif largest > 0 and dies_away:
         cause = (
             "Positions that are not independent from frame to frame, as in compressed or smoothed "
             "video, make displacements alike: use D from long lags (stride 5 or more)."
@@ -139,7 +145,7 @@ def correlation_check(found: DisplacementCorrelations) -> Finding:
         fine=f"Displacements beyond lag 1 are uncorrelated, as the model has it ({listed}).",
         wrong=f"Displacements beyond lag 1 are correlated ({listed}). {cause}",
         # Where displacements turn back, as in a cage, no lag is better than another.
-        long_lags_help=largest > 0 and dies_away,
+        long_lags_help=largest > 0 and dies_away and not both,
         curve=Curve(
             x=found.lag.astype(np.float64),
             y=found.value,
