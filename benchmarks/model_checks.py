@@ -169,7 +169,7 @@ def main() -> None:
             repeats = max(given.repeats // share, 1)
             rows[name] = found = rates(simulate, repeats, given.seed)
             each = ", ".join(
-                f"{check} {100 * rate:.2g}" for check, rate in found.items() if rate > 0
+                f"{check} {100 * rate:.3g}" for check, rate in found.items() if rate > 0
             )
             print(f"  {name:<36} of {repeats}: {each or 'none'}", flush=True)
     RESULTS.parent.mkdir(exist_ok=True)

@@ -186,7 +186,7 @@ def _draw_distributions(tracked: Tracked, measured: Measurement, add: Add) -> No
         "Left: displacements along x and y over their standard deviation, at one frame and at a "
         "longer lag (van Hove). Right: the non-Gaussian parameter, 0 for Brownian particles that "
         "are alike. Above 0 at all lags, particles differ in D; falling towards 0, each particle "
-        "changes its D, or wrong links and rare large errors make a few long steps.",
+        "changes its D, or compression, wrong links and rare large errors spoil short steps.",
     )
     add(
         "alpha_of_particles",

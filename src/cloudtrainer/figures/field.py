@@ -148,6 +148,6 @@ def _draw_cells(
                 shade = float(norm(float(mean[i, j])))
                 ax.text(
                     (x_edges[j] + x_edges[j + 1]) / 2, (y_edges[i] + y_edges[i + 1]) / 2,
-                    f"{mean[i, j]:.2g}", ha="center", va="center", fontsize=9.5,
+                    f"{mean[i, j]:#.2g}".rstrip("."), ha="center", va="center", fontsize=9.5,
                     color=INK if shade > 0.5 else "white",
                 )  # fmt: skip

@@ -68,7 +68,10 @@ def pixel_locking_check(in_place: TrackArrays) -> Finding:
         description=description,
         p_value=min(1.0, p_value * tests),
         matters=depth >= SMALLEST_DEPTH,
-        fine="Positions of moving particles do not prefer any part of a pixel.",
+        fine=(
+            "Positions of moving particles prefer no part of the pixel by more than is harmless "
+            f"({100 * depth:.0f}%)."
+        ),
         wrong=(
             f"Positions in {'xy'[axis]} prefer a part of the pixel: their density varies by "
             f"{100 * depth:.0f}% within {period:g} px, as a bias of up to {bias:.2g} px makes it "

@@ -12,6 +12,7 @@ from cloudtrainer.diffusion.tracks import FloatArray, Steps
 # Difference of D between the lower and the upper half of the particles.
 SMALLEST_DIFFERENCE = 0.10
 FEWEST_FOR_A_SLOPE = 20
+_ALLOWED = f"{100 * SMALLEST_DIFFERENCE:.0f}%"
 _DRAWN_GROUPS = 5
 
 
@@ -53,7 +54,7 @@ def length_check(found: ParticleD) -> Finding:
         description=description,
         p_value=slope.p_value,
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine="D does not depend on how long a track is.",
+        fine=f"D does not depend on how long a track is by more than chance or {_ALLOWED}.",
         wrong=f"D of the longer tracks is {_spoken(slope.difference)} than that of the shorter. "
         + (
             "Fast particles leave the focus sooner, and tracks of noise are short: D of all tracks "
@@ -89,7 +90,7 @@ def brightness_check(found: ParticleD, tracks: pd.DataFrame) -> Finding:
         description=description,
         p_value=slope.p_value,
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine="D does not depend on how bright a particle is.",
+        fine=f"D does not depend on how bright a particle is by more than chance or {_ALLOWED}.",
         wrong=(
             f"D of the brighter particles is {_spoken(slope.difference)} than that of the dimmer: "
             "particles of several sizes (the larger are brighter and slower), particles out of "
@@ -130,7 +131,7 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
         description=description,
         p_value=min(1.0, slope.p_value * len(slopes)),
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine="D does not depend on the place in the field.",
+        fine=f"D does not depend on the place in the field by more than chance or {_ALLOWED}.",
         wrong=(
             f"D is {_spoken(slope.difference)} {way}: a tilted or curved chamber (walls slow "
             "particles), a gradient of temperature or concentration, uneven light, or optics that "

@@ -152,8 +152,9 @@ def spectrum_check(steps: UnitSteps, frame_interval_s: float | None) -> Finding:
         wrong = (
             "The spectrum of displacements rises towards low frequencies, below "
             f"{2 * half:.2g} {unit}, with {100 * share:.0f}% of their variance above the Brownian "
-            "model: drift, flow, directed motion or smoothing. Look at the drift and at alpha; do "
-            "not publish one D before the cause is found."
+            "model: compressed or smoothed video, whose correlations die away within a few frames, "
+            "or drift, flow and directed motion, whose correlations stay. Look at both, and at the "
+            "drift."
         )
     else:
         wrong = (
