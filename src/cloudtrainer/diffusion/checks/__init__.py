@@ -7,7 +7,6 @@ from cloudtrainer.diffusion.checks.common_motion import common_motion_check, dri
 from cloudtrainer.diffusion.checks.correlations import (
     DisplacementCorrelations,
     correlation_check,
-    correlations,
     displacement_correlations,
 )
 from cloudtrainer.diffusion.checks.phase import phase_check
@@ -77,7 +76,7 @@ def check_model(
     D = diffusion_of_particles(steps_of(arrays))
     return judged(
         [
-            correlation_check(correlations(steps)),
+            correlation_check(steps),
             phase_check(steps),
             spectrum_check(steps, frame_interval_s),
             drift_check(steps),

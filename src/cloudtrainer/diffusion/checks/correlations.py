@@ -18,6 +18,7 @@ from cloudtrainer.errors import ConfigError
 
 SMALLEST_CORRELATION = 0.02
 LONGEST_LAG = 5
+_FARTHEST_LAG = 16
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,24 @@ def correlations(steps: UnitSteps, longest_lag: int = LONGEST_LAG) -> Displaceme
     )
 
 
-def correlation_check(found: DisplacementCorrelations) -> Finding:
+def correlation_check(steps: UnitSteps) -> Finding:
     """Test the correlations of displacements 2 to 4 frames apart (Hotelling's test)."""
+    found = correlations(steps, _FARTHEST_LAG)
     name = "displacement correlations"
     description = "largest correlation of displacements 2 to 4 frames apart"
     beyond = slice(1, 4)
+    shown = slice(0, LONGEST_LAG)
     value = found.value[beyond]
     p_value = _probability(found, beyond)
     if not np.isfinite(p_value):
         sentence = "The tracks are too short or too few to test displacements for correlations."
         return too_few(name, description, sentence)
     largest = float(value[np.argmax(np.abs(value))])
-    listed = ", ".join(f"r{k} = {r:+.3f}" for k, r in zip(found.lag, found.value, strict=True))
-    # What compression leaves is gone after a few frames; drift and directed motion stay.
-    last = float(found.value[-1])
-    dies_away = not last > largest / 2
+    listed = ", ".join(
+        f"r{k} = {r:+.3f}" for k, r in zip(found.lag[shown], found.value[shown], strict=True)
+    )
+    # What compression leaves is gone after a few frames; drift and slow vibration stay.
+    dies_away = not (np.abs(_far(found.value)) > abs(largest) / 3).any()
     both = value.max() > SMALLEST_CORRELATION and value.min() < -SMALLEST_CORRELATION
     if both:
         cause = (
@@ -128,8 +132,9 @@ def correlation_check(found: DisplacementCorrelations) -> Finding:
         )
     elif largest > 0:
         cause = (
-            "They do not die away: drift that is left, flow or directed motion. Look at the drift; "
-            "displacements over more frames would only hold more of it."
+            "They do not die away within a few frames: drift that is left, flow, directed motion "
+            "or a slow vibration. Look at the drift and at the spectrum; displacements over more "
+            "frames would only hold more of it."
         )
     else:
         cause = (
@@ -147,14 +152,19 @@ def correlation_check(found: DisplacementCorrelations) -> Finding:
         # Where displacements turn back, as in a cage, no lag is better than another.
         long_lags_help=largest > 0 and dies_away and not both,
         curve=Curve(
-            x=found.lag.astype(np.float64),
-            y=found.value,
-            error=found.standard_error,
-            expected=np.where(found.lag > 1, 0.0, np.nan),
+            x=found.lag[shown].astype(np.float64),
+            y=found.value[shown],
+            error=found.standard_error[shown],
+            expected=np.where(found.lag[shown] > 1, 0.0, np.nan),
             x_label="frames between displacements",
             y_label="correlation",
         ),
     )
+
+
+def _far(value: FloatArray) -> FloatArray:
+    """Return means of four correlations each, from lags of 5 frames on."""
+    return np.asarray(value[LONGEST_LAG - 1 :].reshape(-1, 4).mean(1))
 
 
 def _probability(found: DisplacementCorrelations, lags: slice) -> float:
