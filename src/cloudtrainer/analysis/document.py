@@ -183,6 +183,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             "MSD = 4 K t^alpha + offset",
         ),
     ]
+    spread = measured.spread
+    rows.append(
+        (
+            "spread of D between particles",
+            with_interval(spread.value, spread.low, spread.high, "1"),
+            "standard deviation over mean, without each track's own uncertainty"
+            if np.isfinite(spread.value)
+            else spread.reason,
+        )
+    )
     if full is not None and abs(full - measured.anomalous.alpha.value) > _WORTH_SAYING:
         rows.append(
             (

@@ -11,16 +11,22 @@ from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
     AnomalousEstimate,
     Check,
+    DiffusionSpread,
     DisplacementCorrelations,
+    DisplacementDistribution,
     Estimate,
     MeanSquaredDisplacement,
     Motion,
+    NonGaussianParameter,
     check_model,
+    diffusion_spread,
     displacement_correlations,
+    displacement_distribution,
     estimate_anomalous,
     estimate_diffusion,
     mean_squared_displacement,
     motion_type,
+    non_gaussian_parameter,
 )
 from cloudtrainer.tracking import subtract_drift
 
@@ -50,10 +56,16 @@ class Measurement:
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
         The kind of motion.
+    spread : DiffusionSpread
+        How D differs between particles, from the same lags as `diffusion`.
     checks : tuple of Check
         Tests of the model.
     correlations : DisplacementCorrelations
         What the first of them rests on.
+    distributions : tuple of DisplacementDistribution
+        Displacements over one frame, and over the middle lag of `non_gaussian`.
+    non_gaussian : NonGaussianParameter
+        How far they are from a Gaussian.
     particles : DataFrame
         One row a particle: ``particle, first_frame, frames, D..., alpha...``.
     warnings : tuple of str
@@ -66,8 +78,11 @@ class Measurement:
     long_lags_frames: tuple[int, ...]
     anomalous: AnomalousEstimate
     motion: Motion
+    spread: DiffusionSpread
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
+    distributions: tuple[DisplacementDistribution, ...]
+    non_gaussian: NonGaussianParameter
     particles: pd.DataFrame
     warnings: tuple[str, ...]
 
@@ -85,13 +100,15 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     def anomalous_at(stride: int) -> AnomalousEstimate:
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
-    checks = check_model(tracks)
+    checks = check_model(
+        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+    )
     failed = [check for check in checks if not check.passed]
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()
     warnings = [check.sentence for check in failed]
-    if any(_long_lags_help(check) for check in failed):
+    if any(check.long_lags_help for check in failed):
         at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
         from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
@@ -123,6 +140,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             f"{tracked.why_left_out}. With them D would be {everything}. "
             "--min-relative-probability 0 keeps all."
         )
+    non_gaussian = non_gaussian_parameter(tracks, frame_interval_s=interval)
     return Measurement(
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
@@ -130,19 +148,19 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         long_lags_frames=lags,
         anomalous=anomalous,
         motion=motion,
+        spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
+        distributions=tuple(
+            displacement_distribution(
+                tracks, int(lag), frame_interval_s=interval, pixel_size_um=pixel
+            )
+            for lag in sorted({1, int(non_gaussian.lag[len(non_gaussian.lag) // 2])})
+        ),
+        non_gaussian=non_gaussian,
         particles=_particles(tracks, source, stride),
         warnings=tuple(warnings),
     )
-
-
-def _long_lags_help(check: Check) -> bool:
-    """Return whether a failed check speaks of what dies away at long lags.
-
-    Displacements that turn back, as in a cage, do not: no lag is then better than another.
-    """
-    return not check.name.startswith("displacement correlations") or check.number > 0
 
 
 def _widened(estimates: list[Estimate]) -> Estimate:

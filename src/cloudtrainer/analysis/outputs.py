@@ -25,6 +25,9 @@ FIGURES = (
     "linking",
     "correlations",
     "moduli",
+    "model_tests",
+    "van_hove",
+    "D_over_field",
 )
 RESULTS = (
     "report.html",

@@ -8,7 +8,7 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import Config
-from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion import DiffusionSpread, Estimate
 from cloudtrainer.version import __version__
 
 
@@ -28,6 +28,7 @@ def summarise(
     return {
         "measured": {
             f"D_{unit}": estimate_entry(measured.diffusion),
+            "D_spread": _spread_entry(measured.spread),
             "alpha": estimate_entry(measured.anomalous.alpha),
             f"K_{length}2_per_{'s' if source.calibrated else 'frame'}_to_alpha": estimate_entry(
                 measured.anomalous.K
@@ -116,6 +117,22 @@ def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
         "model_standard_error": estimate.model_standard_error,
         "particles": estimate.particles,
         "displacements": estimate.displacements,
+    }
+
+
+def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
+    if not np.isfinite(spread.value):
+        return None
+    return {
+        "value": spread.value,
+        "standard_error": spread.standard_error,
+        "low": spread.low,
+        "high": spread.high,
+        "method": "products of independent displacements, bootstrap"
+        + (f", displacements over {spread.stride} frames" if spread.stride > 1 else ""),
+        "what": "coefficient of variation of D between particles",
+        "unit": "1",
+        "particles": spread.particles,
     }
 
 
