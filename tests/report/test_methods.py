@@ -3,9 +3,12 @@
 import copy
 import re
 
+import pandas as pd
 import pytest
 
+from cloudtrainer.diffusion import check_model
 from cloudtrainer.report import methods_text
+from cloudtrainer.report.estimation_methods import _CHECKS
 from cloudtrainer.report.references import PAPERS, References
 
 
@@ -120,6 +123,14 @@ def test_a_video_in_full():
     assert "over 5 frames" not in text
     assert text.count("doi:") == text.count("\n[")
     assert "Ronneberger" not in text
+
+
+def test_every_check_of_the_model_has_its_words():
+    tracks = pd.DataFrame(
+        [(p, f, 10.0 * p + 0.1 * f, 5.0) for p in range(3) for f in range(4)],
+        columns=["particle", "frame", "x", "y"],
+    )
+    assert {check.name for check in check_model(tracks)} <= set(_CHECKS)
 
 
 def test_a_table_of_tracks_says_nothing_of_detection_or_linking():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cloudtrainer.diffusion.checks.check import LEVEL as CHECKS_LEVEL
 from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
 from cloudtrainer.report.references import References
@@ -104,7 +105,8 @@ def _exponent(singles: Sequence[Summary], references: References) -> list[str]:
     return said
 
 
-_CHECKS = {
+# By the name of the check: what it looks at, the paper of its test, and what its number is.
+_CHECKS: dict[str, tuple[str, str | None, str]] = {
     "displacement correlations": (
         "the correlations of displacements two to four frames apart",
         "vestergaard",
@@ -115,6 +117,25 @@ _CHECKS = {
         "kruskal",
         "ratio of variances",
     ),
+    "spectrum of displacements": (
+        "the spectrum of displacements",
+        None,
+        "share of the variance",
+    ),
+    "drift left": (
+        "the drift that was left",
+        None,
+        "share of the mean squared displacement over ten frames",
+    ),
+    "motion in common": ("the motion that particles have in common", None, "largest correlation"),
+    "pixel locking": (
+        "the places of positions within their pixels",
+        None,
+        "depth of the variation",
+    ),
+    "D against track length": ("D against the length of tracks", None, "relative difference"),
+    "D against brightness": ("D against brightness", None, "relative difference"),
+    "D against position": ("D against the place in the field", None, "relative difference"),
 }
 
 
@@ -130,13 +151,19 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
         ]
         wrong = [check["number"] for check in told if not check["passed"]]
         if told:
-            made.append(f"{what} {references.cite(paper)}{among(len(told), len(singles))}")
+            cited = f" {references.cite(paper)}" if paper else ""
+            made.append(f"{what}{cited}{among(len(told), len(singles))}")
         if wrong:
             where = among(len(wrong), len(singles))
             failed.append(f"{what} ({number} {span(wrong, '.3g')}){where}")
     if not made:
         return []
-    text = f"The model was checked by {' and '.join(made)}"
+    text = f"The model was checked by {_listed(made)}"
+    if len(made) > 1:
+        text += (
+            ", with p-values adjusted for their number by Holm's method, at the "
+            f"{100 * CHECKS_LEVEL:g}% level"
+        )
     if not failed:
         return [f"{text}; nothing spoke against it."]
     said = [f"{text}.", f"These checks failed: {'; '.join(failed)}."]
@@ -153,6 +180,11 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
             f"{among(len(kept), len(singles))}."
         )
     return said
+
+
+def _listed(things: Sequence[str]) -> str:
+    *most, last = things
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _intervals(summary: Summary, singles: Sequence[Summary], references: References) -> list[str]:
