@@ -7,12 +7,15 @@ from cloudtrainer.tracking.missed import missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
+from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 
 __all__ = [
     "Drift",
+    "LinkedFile",
     "SearchRange",
     "StaticSpecks",
     "filter_tracks",
+    "link_parquet",
     "missed_while_moving",
     "search_range_scan",
     "search_range_warning",
