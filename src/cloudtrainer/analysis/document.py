@@ -16,6 +16,10 @@ from cloudtrainer.version import __version__
 
 # Differences of alpha below this are not shown.
 _WORTH_SAYING = 0.005
+_LINKED_BY = {
+    "trackpy": "the least sum of squared steps (Crocker & Grier 1996)",
+    "laptrack": "linear assignment with laptrack (Fukai & Kawaguchi 2023)",
+}
 
 
 def video_report(
@@ -230,8 +234,8 @@ def _methods(
         )
     if tracked.search_range_px is not None:
         parts.append(
-            "Positions were linked by the least sum of squared steps (Crocker & Grier 1996) at a "
-            f"search range of {tracked.search_range_px:.1f} px and a memory of "
+            f"Positions were linked by {_LINKED_BY[settings['linking_engine']]} at a search range "
+            f"of {tracked.search_range_px:.1f} px and a memory of "
             f"{settings['memory_frames']} frames; tracks seen in fewer than "
             f"{settings['min_track_frames']} frames were dropped."
         )
