@@ -45,6 +45,13 @@ def test_missing_frames_are_found_among_jitter():
     assert "up to 0.2% larger" in second
 
 
+@pytest.mark.parametrize("frames", [20, 60, 400])
+def test_exponential_times_have_no_clock(frames):
+    for seed in range(40):
+        times = np.cumsum(np.random.default_rng(seed).exponential(0.1, frames))
+        assert not number_frames(times).regular
+
+
 def test_times_without_a_clock_are_said():
     clock = number_frames(np.cumsum(np.random.default_rng(0).exponential(0.1, 400)))
     assert not clock.regular

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from cloudtrainer.errors import CalibrationError
 
 # A step this far from a whole number of intervals is not on the grid; of a long pause, this share.
-_OFF_GRID, _OFF_GRID_SHARE = 0.25, 0.05
-# With more steps than this off the grid there is no grid.
-_MOST_OFF_GRID = 0.05
+_OFF_GRID, _OFF_GRID_SHARE = 0.25, 0.01
+# With more steps than this off the grid, or fewer single ones, there is no grid.
+_MOST_OFF_GRID, _FEWEST_SINGLE = 0.05, 0.2
 # Scatter of the intervals that is worth a sentence.
 _JITTER = 0.03
 
@@ -81,8 +81,8 @@ def number_frames(timestamps_s: ArrayLike) -> FrameClock:
 
     The interval is the median of the steps in time that are not much longer than the shortest ones,
     corrected to the mean over all steps that are whole multiples of it. Where more than one step in
-    20 is no whole multiple (by more than a quarter of an interval, or 5% of a longer pause), the
-    times are not those of a regular clock.
+    20 is no whole multiple (by more than a quarter of an interval, or 1% of a longer pause), or
+    fewer than one in five is a single interval, the times are not those of a regular clock.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def number_frames(timestamps_s: ArrayLike) -> FrameClock:
         whole = np.maximum(np.rint(steps / interval), 1)
         off = steps / interval - whole
         on_grid = np.abs(off) <= np.maximum(_OFF_GRID, _OFF_GRID_SHARE * whole)
-        if np.mean(on_grid) < 1 - _MOST_OFF_GRID:
+        if np.mean(on_grid) < 1 - _MOST_OFF_GRID or np.mean(whole == 1) < _FEWEST_SINGLE:
             mean = float(steps.mean())
             return FrameClock(count, mean, 0, float(steps.std() / mean), regular=False)
         interval = float(steps[on_grid].sum() / whole[on_grid].sum())
