@@ -46,7 +46,7 @@ def video(**changes):
         },
         "calibration": {"pixel_size_um": 0.1, "frame_interval_s": 0.05, "exposure_s": 0.01},
         "checks": [check("displacement correlations"), check("variance by frame phase", 1.05)],
-        "config": {
+        "config": {"linking_engine": "trackpy",
             "memory_frames": 3, "min_track_frames": 5, "drift": "auto", "search_range_px": None,
             "min_area": 3,
         },

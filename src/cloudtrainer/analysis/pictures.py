@@ -9,7 +9,7 @@ import pandas as pd
 
 from cloudtrainer.analysis.material import MaterialFindings
 from cloudtrainer.analysis.measure import Measurement
-from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.source import Source, in_video
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.figures import (
     Units,
@@ -132,7 +132,7 @@ def draw(
 
 
 def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> None:
-    detections = tracked.detections
+    detections = in_video(tracked.detections)
     counts = np.bincount(detections["frame"].to_numpy(), minlength=len(video))
     number = int(np.argsort(counts, kind="stable")[len(counts) // 2])
     frame = video.frames(number, number + 1)[0]

@@ -269,7 +269,7 @@ def _analyse_one(
         doubts = twin.doubts if other is None else (other,)
     if source.video is not None and detector is not None:
         detector = detector if twin is None else twin.detector.to(detector.device)
-        tracked = track_video(source.video, detector, settings, progress, twin)
+        tracked = track_video(source.video, detector, settings, progress, twin, source.numbers)
         model = _described(detector, tracked, settings.threshold, bundled=bundled and twin is None)
     else:
         tracked, model = given_tracks(source, settings), None
@@ -300,7 +300,7 @@ def _analyse_one(
         write_table(_in_whole_video(tracked.not_measured(), source), folder / "tracks_left_out")
     write_table(tracks, folder / "tracks")
     particles = measured.particles
-    particles = particles.assign(first_frame=particles["first_frame"] + source.origin[0])
+    particles = particles.assign(first_frame=particles["first_frame"] + source.first_number)
     write_table(particles, folder / "particles")
     _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
     if findings.moduli is not None:
@@ -420,10 +420,14 @@ def _folder_names(sources: list[Source]) -> list[str]:
 
 def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Move positions from the part that was used to the whole video."""
-    frame, x, y = source.origin
-    if (frame, x, y) == (0, 0, 0):
+    first, x, y = source.origin
+    if "video_frame" in table:
+        table = table.assign(video_frame=table["video_frame"] + first)
+    if (source.first_number, x, y) == (0, 0, 0):
         return table
-    return table.assign(frame=table["frame"] + frame, x=table["x"] + x, y=table["y"] + y)
+    return table.assign(
+        frame=table["frame"] + source.first_number, x=table["x"] + x, y=table["y"] + y
+    )
 
 
 def _msd_table(measured: Measurement) -> pd.DataFrame:

@@ -201,7 +201,7 @@ def write_transport(
 ) -> None:
     """Write ``mobility.csv``, ``mobility_tracks.csv`` and the workbook ``mobility.xlsx``."""
     found = transport.mobility
-    tracks = found.tracks.assign(first_frame=found.tracks["first_frame"] + source.origin[0])
+    tracks = found.tracks.assign(first_frame=found.tracks["first_frame"] + source.first_number)
     numbers = found.table()
     numbers.to_csv(folder / "mobility.csv", index=False, float_format="%.6g")
     tracks.to_csv(folder / "mobility_tracks.csv", index=False, float_format="%.6g")

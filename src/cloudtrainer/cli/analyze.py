@@ -90,6 +90,12 @@ def analyze(
     search_range: Annotated[
         float | None, option(AnalysisSettings, "search_range_px", "--search-range")
     ] = None,
+    engine: Annotated[
+        str, option(AnalysisSettings, "linking_engine", "--engine")
+    ] = _A.linking_engine,
+    split_merge_range: Annotated[
+        float | None, option(AnalysisSettings, "split_merge_range_px", "--split-merge-range")
+    ] = None,
     memory: Annotated[
         int, option(AnalysisSettings, "memory_frames", "--memory")
     ] = _A.memory_frames,
@@ -126,6 +132,8 @@ def analyze(
         "polarity": polarity,
         "static_specks": static_specks,
         "search_range_px": search_range,
+        "linking_engine": engine,
+        "split_merge_range_px": split_merge_range,
         "memory_frames": memory,
         "min_track_frames": min_track_frames,
         "drift": drift,

@@ -283,6 +283,18 @@ class AnalysisSettings(Section):
     search_range_px: float | None = setting(
         None, "Longest step that is linked; empty: from the measured steps.", unit="px", gt=0
     )
+    linking_engine: Literal["trackpy", "laptrack"] = setting(
+        "trackpy",
+        "trackpy: the links that trackpy finds; laptrack: those of laptrack, much slower, which "
+        "can follow particles that split or merge.",
+    )
+    split_merge_range_px: float | None = setting(
+        None,
+        "Largest distance of a split or merge, with laptrack; empty: there are none. Tracks end "
+        "where particles split or merge, and others begin.",
+        unit="px",
+        gt=0,
+    )
     memory_frames: int = setting(3, "Frames that a particle may be missing.", unit="frames", ge=0)
     min_track_frames: int = setting(5, "Shortest track that is kept.", unit="frames", ge=2)
     min_relative_probability: float = setting(
@@ -296,3 +308,9 @@ class AnalysisSettings(Section):
         "auto", "auto: subtract the common motion where it is significant."
     )
     seed: int = setting(0, "Seed of the bootstrap.", ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.split_merge_range_px is not None and self.linking_engine != "laptrack":
+            raise ValueError("split_merge_range_px needs the linking_engine laptrack")
+        return self

@@ -14,6 +14,8 @@ from cloudtrainer.report.references import References
 from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
 from cloudtrainer.tracking.search_range import RANGE_IN_SD, SMALLEST_PX
 
+_ENGINES = {"trackpy": "", "laptrack": ", by linear assignment with laptrack"}
+
 
 def methods_text(summary: Summary, more: Sequence[str] = ()) -> str:
     """Return a methods section: what was done, what it gave, and the papers that it cites.
@@ -93,7 +95,8 @@ def _linking(singles: Sequence[Summary], references: References) -> list[str]:
         reach = span((one["measured"]["search_range_px"] for one in linked), ".1f")
         said.append(
             f"Positions were linked from frame to frame by the least sum of squared steps "
-            f"{references.cite('crocker')}, with trackpy, at a search range of {reach} px and a "
+            f"{references.cite('crocker')}{_ENGINES[settings['linking_engine']]}, at a search "
+            f"range of {reach} px and a "
             f"memory of {counted(settings['memory_frames'], 'frame')}"
             f"{among(len(linked), len(singles))}."
         )

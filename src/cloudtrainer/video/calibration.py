@@ -137,7 +137,7 @@ def with_times(stated: Calibration, times_s: npt.NDArray[np.float64]) -> Calibra
         hint = join_hints(
             stated.hint,
             f"the frames are uneven in time, from {steps.min():.4g} s to {steps.max():.4g} s "
-            f"apart; the median {median:.4g} s is taken",
+            f"apart, the median being {median:.4g} s",
         )
     nominal = stated.frame_interval_s
     if nominal is not None and abs(nominal - interval) > 0.01 * interval:
