@@ -43,7 +43,13 @@ def summarise(
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
-            "motion_model": measured.motion.motion_model,
+            "motion_model": measured.motion_class.motion_model,
+            "motion_model_because": measured.motion_class.sentence,
+            f"confinement_radius_{length}": _number(measured.motion_class.confinement_radius),
+            f"speed_{length}_per_{'s' if source.calibrated else 'frame'}": _number(
+                measured.motion_class.speed
+            ),
+            "motion_of_tracks": motion_shares(measured),
             "search_range_px": tracked.search_range_px,
             "static_specks": tracked.specks,
             "drift_px_per_frame": tracked.drift.speed_px_per_frame,
@@ -78,6 +84,16 @@ def summarise(
             "region_y": source.origin[2],
         },
     }
+
+
+def motion_shares(measured: Measurement) -> dict[str, float]:
+    """Return the fraction of tracks of each kind of motion that a track was found to have."""
+    counts = measured.particles["motion_model"].value_counts(normalize=True)
+    return {str(kind): float(share) for kind, share in counts.items()}
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _per_frame(tracked: Tracked, source: Source) -> float | None:

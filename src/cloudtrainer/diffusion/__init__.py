@@ -8,6 +8,7 @@ from cloudtrainer.diffusion.checks import (
     check_model,
     displacement_correlations,
 )
+from cloudtrainer.diffusion.classify import MotionClass, classify_motion
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
@@ -24,10 +25,12 @@ __all__ = [
     "Estimate",
     "MeanSquaredDisplacement",
     "Motion",
+    "MotionClass",
     "ShearModuli",
     "StokesEinstein",
     "calculate_msd",
     "check_model",
+    "classify_motion",
     "diffusion_bound",
     "displacement_correlations",
     "estimate_anomalous",
