@@ -34,9 +34,10 @@ _SMALL_PART = 1 / 3
 # Tracks that differ are told apart at this level; their law is wider than chi-square by the factor.
 _ALIKE_LEVEL = 0.001
 _ALIKE_FACTOR = 1.2
-# From this many tracks on, their scatter says how sure the choice of an alternative is.
+# From this many tracks on, their scatter says how sure the choice of an alternative is (Vuong 1989,
+# Econometrica 57, 307).
 _ENOUGH_TRACKS = 10
-_ONE_SIDED_99 = 2.326347874040841
+_ONE_SIDED_95 = 1.6448536269514722
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def decide(
             margin = MARGIN
             if shares is not None and tracks >= _ENOUGH_TRACKS:
                 scatter = np.std(shares[first] - shares[second], ddof=1)
-                margin = max(margin, float(_ONE_SIDED_99 * scatter * np.sqrt(tracks)))
+                margin = max(margin, float(_ONE_SIDED_95 * scatter * np.sqrt(tracks)))
             if gap[i] > margin:
                 model[i] = first
             else:
