@@ -1,4 +1,4 @@
-"""The kind of motion: likelihoods against brute force, calibration and recognition on simulations."""
+"""The kind of motion: likelihoods against brute force, calibration, and what is recognised."""
 
 import numpy as np
 import pandas as pd

@@ -177,6 +177,7 @@ def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
     if found.motion_model in possible[motion.motion_type]:
         return found
     nan = float("nan")
+    undecided = found.motion_model == "undetermined" and motion.motion_model != "undetermined"
     return replace(
         found,
         motion_model=motion.motion_model,
@@ -184,7 +185,7 @@ def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
         confinement_radius_error=nan,
         speed=nan,
         speed_error=nan,
-        sentence=motion.sentence,
+        sentence=f"{motion.sentence} {found.sentence}" if undecided else motion.sentence,
     )
 
 
