@@ -245,8 +245,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("tracks", "ensembles", "nulls"), default=None)
     asked = parser.parse_args()
     parts: dict[str, Callable[[], list[dict[str, object]]]] = {
-        "tracks": lambda: run_tracks(2025, 10 * asked.repeats),
-        "ensembles": lambda: run_ensembles(2026, asked.repeats),
+        "tracks": lambda: run_tracks(3025, 10 * asked.repeats),
+        "ensembles": lambda: run_ensembles(3026, asked.repeats),
         "nulls": lambda: run_nulls(11, 50 * asked.repeats),
     }
     folder = Path(__file__).parent / "results"
