@@ -193,6 +193,11 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             else spread.reason,
         )
     )
+    motion, shares = measured.motion_class, found["motion_of_tracks"]
+    rows.append(("kind of motion, all tracks", motion.motion_model, motion.sentence))
+    if shares:
+        kinds = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in shares.items())
+        rows.append(("kind of motion, each track alone", kinds, "reasons in the table particles"))
     if full is not None and abs(full - measured.anomalous.alpha.value) > _WORTH_SAYING:
         rows.append(
             (

@@ -17,8 +17,10 @@ from cloudtrainer.diffusion import (
     Estimate,
     MeanSquaredDisplacement,
     Motion,
+    MotionClass,
     NonGaussianParameter,
     check_model,
+    classify_motion,
     diffusion_spread,
     displacement_correlations,
     displacement_distribution,
@@ -28,6 +30,7 @@ from cloudtrainer.diffusion import (
     motion_type,
     non_gaussian_parameter,
 )
+from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
@@ -55,7 +58,10 @@ class Measurement:
     anomalous : AnomalousEstimate
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
-        The kind of motion.
+        The kind of motion, by the exponent of the ensemble.
+    motion_class : MotionClass
+        The kind of motion of the ensemble by the likelihoods of all kinds. Its model is that of
+        `motion` where the two contradict each other, or it cannot choose.
     spread : DiffusionSpread
         How D differs between particles, from the same lags as `diffusion`.
     checks : tuple of Check
@@ -67,7 +73,8 @@ class Measurement:
     non_gaussian : NonGaussianParameter
         How far they are from a Gaussian.
     particles : DataFrame
-        One row a particle: ``particle, first_frame, frames, D..., alpha...``.
+        One row a particle: ``particle, first_frame, frames, D..., alpha..., motion_model,
+        motion_p_value, confinement_radius..., speed..., motion_reason``.
     warnings : tuple of str
         What the user should know.
     """
@@ -79,6 +86,7 @@ class Measurement:
     anomalous: AnomalousEstimate
     motion: Motion
     spread: DiffusionSpread
+    motion_class: MotionClass
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
     distributions: tuple[DisplacementDistribution, ...]
@@ -125,7 +133,14 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             )
     anomalous = anomalous_at(stride)
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
+    likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
+    motion_class = _agreed(motion, likeliest)
     warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
+    if motion_class is not likeliest and likeliest.motion_model != "undetermined":
+        warnings.append(
+            f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
+            "the kinds of the single tracks."
+        )
     if tracked.left_out:
         everything = estimate_diffusion(
             subtract_drift(tracked.linked, settings.drift).tracks,
@@ -149,6 +164,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         anomalous=anomalous,
         motion=motion,
         spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
+        motion_class=motion_class,
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
         distributions=tuple(
@@ -196,6 +212,32 @@ def _oddities(tracks: pd.DataFrame) -> list[str]:
     return said
 
 
+def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
+    """Return the kind of motion, that of the exponent where the likelihoods contradict it.
+
+    The exponent's test resamples the particles, and so holds for particles that differ.
+    """
+    possible = {
+        BROWNIAN: ("brownian",),
+        SUBDIFFUSIVE: ("confined", "anomalous", "immobile"),
+        SUPERDIFFUSIVE: ("directed", "anomalous"),
+        UNDETERMINED: ("immobile",),
+    }
+    if found.motion_model in possible[motion.motion_type]:
+        return found
+    nan = float("nan")
+    undecided = found.motion_model == "undetermined" and motion.motion_model != "undetermined"
+    return replace(
+        found,
+        motion_model=motion.motion_model,
+        confinement_radius=nan,
+        confinement_radius_error=nan,
+        speed=nan,
+        speed_error=nan,
+        sentence=f"{motion.sentence} {found.sentence}" if undecided else motion.sentence,
+    )
+
+
 def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
     if not np.isfinite(diffusion.value):
         return [f"D was not estimated: {diffusion.reason}."]
@@ -230,6 +272,14 @@ def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFram
     alpha = estimate_anomalous(
         tracks, interval, pixel, exposure, per_track=True, interval="model", stride=stride
     )
+    motion = classify_motion(tracks, interval, pixel, exposure, per_track=True, stride=stride)
+    motion = motion.rename(columns={"p_value": "motion_p_value", "reason": "motion_reason"})
+    motion = motion.drop(columns=["displacements", "p_immobile", "length_unit", "speed_unit"])
     D = D.drop(columns=["displacements", "unit", "reason"])
     alpha = alpha.drop(columns=["displacements", "unit", "reason"])
-    return seen.merge(D, on="particle", how="left").merge(alpha, on="particle", how="left")
+    for table in (D, alpha, motion):
+        seen = seen.merge(table, on="particle", how="left")
+    alone = seen["motion_model"].isna()
+    seen["motion_model"] = seen["motion_model"].mask(alone, "undetermined")
+    seen["motion_reason"] = seen["motion_reason"].mask(alone, "seen in one frame")
+    return seen

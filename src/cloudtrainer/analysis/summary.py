@@ -46,7 +46,13 @@ def summarise(
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
-            "motion_model": measured.motion.motion_model,
+            "motion_model": measured.motion_class.motion_model,
+            "motion_model_because": measured.motion_class.sentence,
+            f"confinement_radius_{length}": _number(measured.motion_class.confinement_radius),
+            f"speed_{length}_per_{'s' if source.calibrated else 'frame'}": _number(
+                measured.motion_class.speed
+            ),
+            "motion_of_tracks": motion_shares(measured),
             "long_lags_frames": list(measured.long_lags_frames),
             "search_range_px": tracked.search_range_px,
             "search_range_measured": tracked.suggested is not None
@@ -85,6 +91,16 @@ def summarise(
             "region_y": source.origin[2],
         },
     }
+
+
+def motion_shares(measured: Measurement) -> dict[str, float]:
+    """Return the fraction of tracks of each kind of motion that a track was found to have."""
+    counts = measured.particles["motion_model"].value_counts(normalize=True)
+    return {str(kind): float(share) for kind, share in counts.items()}
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _per_frame(tracked: Tracked, source: Source) -> float | None:

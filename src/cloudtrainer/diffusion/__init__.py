@@ -9,6 +9,7 @@ from cloudtrainer.diffusion.checks import (
     check_model,
     displacement_correlations,
 )
+from cloudtrainer.diffusion.classify import MotionClass, classify_motion
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.heterogeneity import DiffusionSpread, diffusion_spread
@@ -44,6 +45,7 @@ __all__ = [
     "MeanSquaredDisplacement",
     "Mobility",
     "Motion",
+    "MotionClass",
     "NonGaussianParameter",
     "ShearModuli",
     "StokesEinstein",
@@ -51,6 +53,7 @@ __all__ = [
     "calculate_msd",
     "check_model",
     "check_time_scales",
+    "classify_motion",
     "diffusion_bound",
     "diffusion_spread",
     "displacement_correlations",
