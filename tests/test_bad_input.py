@@ -360,10 +360,10 @@ def full(*_, **__):
 
 
 @pytest.mark.parametrize(
-    "where", ["pandas.DataFrame.to_parquet", "cloudtrainer.analysis.run.write_json"]
+    "where", ["pandas.DataFrame.to_parquet", "cloudtrainer.analysis.single.write_json"]
 )
 def test_a_full_disk_leaves_nothing(refused, monkeypatch, where):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     monkeypatch.setattr(where, full)
     message = refused("analyze", "tracks.csv", "-o", "new/out")
     assert message.startswith("new/out: could not be written (No space left on device)")
@@ -371,14 +371,14 @@ def test_a_full_disk_leaves_nothing(refused, monkeypatch, where):
 
 
 def test_a_full_disk_leaves_older_results_as_they_were(home, command, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     assert command("analyze", "tracks.csv", "-o", "out")[0] == 0
     monkeypatch.setattr("pandas.DataFrame.to_parquet", full)
     refused("analyze", "tracks.csv", "-o", "out", "--overwrite")
 
 
 def test_a_result_that_cannot_replace_a_folder_changes_nothing(home, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / "out" / "tracks.csv").mkdir(parents=True)
     (home / "out" / "summary.json").write_text("older")
     message = refused("analyze", "tracks.csv", "-o", "out", "--overwrite")
@@ -404,7 +404,7 @@ def test_one_video_given_twice_is_refused(home, refused):
 
 
 def test_a_fault_after_the_first_of_several_leaves_nothing(home, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
 
     def breaks(*_, **__):
         raise VideoError("video.tif: frame 4 cannot be decoded; copy it again")
@@ -433,7 +433,7 @@ def test_a_fault_of_ours_is_told_from_bad_input(home, command, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("[b]ours[/b]")
 
-    monkeypatch.setattr("cloudtrainer.analysis.run.measure", broken)
+    monkeypatch.setattr("cloudtrainer.analysis.single.measure", broken)
     before = contents(home)
     code, _, complaints = command("analyze", "tracks.csv", "-o", "out")
     assert code == 1
@@ -515,7 +515,7 @@ def test_tracks_that_tell_nothing_are_no_error(home, command, rows):
     ids=["one still particle", "one with gaps only"],
 )
 def test_one_odd_particle_does_not_stop_the_others(home, command, monkeypatch, extra):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / "t.csv").write_text(TRACKS + extra)
     code, _, complaints = command("analyze", "t.csv", "-o", "out")
     assert code == 0, complaints
@@ -527,7 +527,7 @@ def test_one_odd_particle_does_not_stop_the_others(home, command, monkeypatch, e
 def said_of(home, command, monkeypatch, rows, *options):
     import json
 
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / "t.csv").write_text("frame,particle,x,y\n" + rows)
     code, output, complaints = command("analyze", "t.csv", "-o", "out", *options)
     assert (code, complaints) == (0, "")
@@ -581,7 +581,7 @@ def test_a_calibration_that_looks_like_something_else_is_asked_about(
 
 
 def test_particles_that_flow_are_no_error(home, command, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     rows = [
         f"{f},{p},{10 * p + 0.3 * np.sin(f * (p + 1))},{f}\n" for p in range(3) for f in range(12)
     ]
@@ -607,7 +607,7 @@ def test_particles_that_flow_are_no_error(home, command, monkeypatch):
     ],
 )
 def test_any_name_is_said_as_it_is(home, command, refused, monkeypatch, name):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / name).write_text("a,b\n1,2\n")
     assert refused("analyze", name, "-o", "bad").startswith(name)
     (home / name).write_text(TRACKS)

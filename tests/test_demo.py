@@ -61,7 +61,7 @@ def demonstrate(tmp_path, monkeypatch, experiment):
     monkeypatch.setattr(demo, "simulate_experiment", lambda settings: experiment)
     monkeypatch.setattr(demo, "_keep_model", lambda *_: None)
     monkeypatch.setattr("cloudtrainer.analysis.run.load_model", lambda model: model)
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
 
     def run(table):
         monkeypatch.setattr(

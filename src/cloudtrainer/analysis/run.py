@@ -1,7 +1,6 @@
 """`analyze`: videos in; tables, figures, estimates and a report out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.analysis.document import combined_report, video_report
-from cloudtrainer.analysis.material import (
-    Material,
-    MaterialFindings,
-    material_entry,
-    material_findings,
-)
-from cloudtrainer.analysis.measure import Measurement, measure
+from cloudtrainer.analysis.document import combined_report
+from cloudtrainer.analysis.material import Material
 from cloudtrainer.analysis.outputs import finite, output_folder, write_json, write_table
-from cloudtrainer.analysis.pictures import draw
+from cloudtrainer.analysis.result import Analysis
 from cloudtrainer.analysis.several import combine
+from cloudtrainer.analysis.single import analyse_one
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
-from cloudtrainer.analysis.summary import summarise
-from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.transport import (
-    Transport,
-    transport_entry,
-    transport_of,
-    write_transport,
-)
-from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, of_another_video, told
+from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
-from cloudtrainer.diffusion import TIME_SCALES_S, Estimate, check_time_scales
+from cloudtrainer.diffusion import TIME_SCALES_S, check_time_scales
 from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
@@ -40,66 +26,6 @@ from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.video import Video
 
 Input = Video | pd.DataFrame | NDArray[Any] | str | Path
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What was measured in one video, or in several together.
-
-    Attributes
-    ----------
-    out : Path
-        Folder with ``report.html``, ``summary.json``, ``tracks.csv`` and the other tables.
-    summary : dict
-        What ``summary.json`` holds.
-    detections, tracks : DataFrame
-        Positions in pixels of the whole video; ``tracks`` has ``particle``, and drift taken out.
-        Of several videos also ``video``.
-    diffusion, alpha : Estimate
-        D and the anomalous exponent; of several videos their means, with the interval over videos.
-    measurement : Measurement or None
-        All that the tracks say; None for several videos.
-    material : MaterialFindings or None
-        Viscosity, radius or moduli; None for several videos.
-    transport : Transport or None
-        Effective diffusivities and fractions of transport; None for several videos, and where the
-        source is not calibrated or has no tracks.
-    videos : tuple of Analysis
-        The analyses of the single videos, where there are several.
-    """
-
-    out: Path
-    summary: dict[str, Any]
-    detections: pd.DataFrame
-    tracks: pd.DataFrame
-    diffusion: Estimate
-    alpha: Estimate
-    measurement: Measurement | None
-    material: MaterialFindings | None = None
-    transport: Transport | None = None
-    videos: tuple["Analysis", ...] = ()
-
-    def __str__(self) -> str:
-        lines = [f"{video.summary['video']['name']}:\n{video}\n" for video in self.videos]
-        if self.videos:
-            lines.append(f"All {len(self.videos)} videos:")
-        measured = self.summary["measured"]
-        if measured["particles_per_frame"] is not None:
-            lines.append(
-                f"{measured['particles_per_frame']:.1f} particles a frame in "
-                f"{measured['tracks']} tracks{_found(measured)}"
-            )
-        lines.append(f"D     = {_spoken(self.diffusion)}")
-        lines.append(f"alpha = {_spoken(self.alpha)}")
-        lines.append(f"Motion: {measured['motion_type']}")
-        if self.material is not None:
-            lines += [
-                str(found)
-                for found in (self.material.free, self.material.from_diffusion)
-                if found is not None
-            ]
-        lines += [f"warning: {warning}" for warning in self.summary["warnings"]]
-        return "\n".join(lines)
 
 
 def analyze(
@@ -230,7 +156,7 @@ def analyze(
             if twin:
                 own = model_of_twin(source, new, final, config, say or _say_nothing)
             singles.append(
-                _analyse_one(
+                analyse_one(
                     source,
                     detector,
                     own,
@@ -246,88 +172,6 @@ def analyze(
         if len(sources) == 1:
             return singles[0]
         return _join(singles, config, folder, out)
-
-
-def _analyse_one(
-    source: Source,
-    detector: ParticleDetector | None,
-    own: TwinModel | str | None,
-    config: Config,
-    material: Material,
-    time_scales_s: Sequence[float],
-    folder: Path,
-    out: Path,
-    progress: Progress | None,
-    *,
-    bundled: bool,
-) -> Analysis:
-    settings = config.analysis
-    twin = own if isinstance(own, TwinModel) else None
-    doubts: tuple[str, ...] = (own,) if isinstance(own, str) else ()
-    if twin is not None:
-        other = of_another_video(twin, source)
-        doubts = twin.doubts if other is None else (other,)
-    if source.video is not None and detector is not None:
-        detector = detector if twin is None else twin.detector.to(detector.device)
-        tracked = track_video(source.video, detector, settings, progress, twin, source.numbers)
-        model = _described(detector, tracked, settings.threshold, bundled=bundled and twin is None)
-    else:
-        tracked, model = given_tracks(source, settings), None
-    measured = measure(tracked, source, settings)
-    findings = material_findings(material, source, tracked, measured, settings.seed)
-    transport = transport_of(source, tracked, measured, material, time_scales_s, settings.seed)
-    warnings = (
-        *source.warnings,
-        *doubts,
-        *tracked.warnings,
-        *measured.warnings,
-        *findings.warnings,
-        *(transport.warnings if transport is not None else ()),
-    )
-    summary = summarise(source, tracked, measured, config, warnings, model)
-    if material != Material():
-        summary["material"] = material_entry(findings, measured)
-    if transport is not None:
-        summary["mobility"] = transport_entry(transport)
-    if twin is not None:
-        summary["twin"] = told(twin)
-    summary = finite(summary)
-
-    detections = _in_whole_video(tracked.detections, source)
-    tracks = _in_whole_video(tracked.tracks, source)
-    if source.video is not None:
-        write_table(detections, folder / "detections")
-        write_table(_in_whole_video(tracked.not_measured(), source), folder / "tracks_left_out")
-    write_table(tracks, folder / "tracks")
-    particles = measured.particles
-    particles = particles.assign(first_frame=particles["first_frame"] + source.first_number)
-    write_table(particles, folder / "particles")
-    _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
-    if findings.moduli is not None:
-        moduli = findings.moduli.table()
-        moduli.to_csv(folder / "moduli.csv", index=False, float_format="%.6g")
-    if transport is not None:
-        write_transport(transport, findings, source, summary, folder)
-    pictures = draw(source, tracked, measured, findings)
-    (folder / "figures").mkdir()
-    for picture in pictures:
-        (folder / "figures" / f"{picture.name}.png").write_bytes(picture.figure.png)
-        (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
-    report = video_report(source, tracked, measured, summary, pictures, findings, transport, twin)
-    write_report(folder / "report.html", report)
-    (folder / "methods.txt").write_text(f"{report.methods}\n", encoding="utf-8")
-    write_json(summary, folder / "summary.json")
-    return Analysis(
-        out=out,
-        summary=summary,
-        detections=detections,
-        tracks=tracks,
-        diffusion=measured.diffusion,
-        alpha=measured.anomalous.alpha,
-        measurement=measured,
-        material=findings,
-        transport=transport,
-    )
 
 
 def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> Analysis:
@@ -416,59 +260,3 @@ def _folder_names(sources: list[Source]) -> list[str]:
             name = f"{stem}_{again}"
         names.append(name)
     return names
-
-
-def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Move positions from the part that was used to the whole video."""
-    first, x, y = source.origin
-    if "video_frame" in table:
-        table = table.assign(video_frame=table["video_frame"] + first)
-    if (source.first_number, x, y) == (0, 0, 0):
-        return table
-    return table.assign(
-        frame=table["frame"] + source.first_number, x=table["x"] + x, y=table["y"] + y
-    )
-
-
-def _msd_table(measured: Measurement) -> pd.DataFrame:
-    msd = measured.msd
-    return pd.DataFrame(
-        {
-            "lag_frames": msd.lag,
-            f"lag_{msd.time_unit}": msd.lag_time,
-            f"msd_{msd.length_unit}2": msd.ensemble,
-            f"standard_error_{msd.length_unit}2": msd.standard_error,
-            "pairs": msd.pairs.sum(axis=0),
-        }
-    )
-
-
-def _found(measured: dict[str, Any]) -> str:
-    found = measured.get("detections_per_frame")
-    return "" if found is None else f" ({found:.1f} detections a frame)"
-
-
-def _described(
-    detector: ParticleDetector, tracked: Tracked, threshold: float | None, *, bundled: bool
-) -> dict[str, Any]:
-    """Return what tells which detector made the detections, and how it was used."""
-    return {
-        "name": detector.config.model.name,
-        "bundled": bundled,
-        "architecture": detector.config.model.architecture,
-        "networks": detector.config.training.ensemble,
-        "context_frames": detector.context_frames,
-        "weights_sha256": detector.weights_sha256(),
-        "threshold": detector.threshold if threshold is None else threshold,
-        "polarity": tracked.polarity,
-    }
-
-
-def _spoken(estimate: Estimate) -> str:
-    if not np.isfinite(estimate.value):
-        return f"not estimated ({estimate.reason})"
-    unit = "" if estimate.unit == "1" else f" {estimate.unit}"
-    return (
-        f"{estimate.value:.4g}{unit}, 95% interval {estimate.low:.4g} to {estimate.high:.4g} "
-        f"({estimate.interval})"
-    )

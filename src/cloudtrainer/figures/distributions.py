@@ -107,15 +107,18 @@ def histogram_figure(
 
 
 def _draw_spread(ax: Axes, spread: SpreadLike, scale: float) -> None:
-    """Draw a density as tracks a bin; where it is much higher than the bars it is cut off."""
+    """Draw a density as tracks a bin, lowered where it would be much higher than the bars."""
     highest = ax.get_ylim()[1]
     tracks = spread.density * scale
+    lowered = min(1.0, 1.5 * highest / float(tracks.max()))
+    tracks = lowered * tracks
+    height = "" if lowered == 1 else ", height not to scale"
     ax.plot(
         spread.grid, tracks, color=INK, linewidth=1.4,
         label=f"without each track's own uncertainty: sd / mean {spread.value:.2f} "
-        f"(95%: {spread.low:.2f} to {spread.high:.2f})",
+        f"(95%: {spread.low:.2f} to {spread.high:.2f}){height}",
     )  # fmt: skip
-    ax.set_ylim(0, min(max(highest, 1.08 * float(tracks.max())), 2 * highest))
+    ax.set_ylim(0, max(highest, 1.08 * float(tracks.max())))
 
 
 def _axis_range(values: NDArray[np.float64], marks: NDArray[np.float64]) -> tuple[float, float]:
