@@ -137,12 +137,23 @@ def test_the_spread_is_drawn_beside_the_histogram_and_does_not_flatten_it():
     plain = histogram_figure(values, label="D").axes[0]
     figure = histogram_figure(values, label="D", spread=spread)
     ax = figure.axes[0]
-    # 400 tracks times the width of a bin.
-    width = ax.patches[0].get_width()
-    x, y = ax.lines[0].get_data()
-    assert np.trapezoid(y, x) == pytest.approx(400 * width, rel=1e-3)
-    assert ax.get_ylim()[1] == pytest.approx(2 * plain.get_ylim()[1])
+    _, y = ax.lines[0].get_data()
+    assert y.max() == pytest.approx(1.5 * plain.get_ylim()[1])
+    assert y.max() < ax.get_ylim()[1] < 1.1 * y.max()
     (text,) = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "0.02 (95%: 0.00 to 0.10)" in text
+    assert "0.02 (95%: 0.00 to 0.10), height not to scale" in text
+
+
+def test_a_spread_as_wide_as_the_histogram_is_drawn_to_scale():
+    values = np.random.default_rng(3).normal(1, 0.3, 400)
+    grid = np.geomspace(0.05, 4, 300)
+    density = np.exp(-((grid - 1) ** 2) / (2 * 0.3**2)) / (0.3 * np.sqrt(2 * np.pi))
+    spread = SimpleNamespace(value=0.3, low=0.2, high=0.4, grid=grid, density=density)
+    figure = histogram_figure(values, label="D", spread=spread)
+    ax = figure.axes[0]
+    # 400 tracks times the width of a bin.
+    x, y = ax.lines[0].get_data()
+    assert np.trapezoid(y, x) == pytest.approx(400 * ax.patches[0].get_width(), rel=1e-3)
+    assert "to scale" not in figure.legends[0].get_texts()[0].get_text()
     unknown = SimpleNamespace(value=np.nan, low=np.nan, high=np.nan, grid=grid, density=density)
     assert not histogram_figure(values, label="D", spread=unknown).axes[0].lines
