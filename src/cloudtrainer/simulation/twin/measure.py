@@ -44,6 +44,9 @@ _PIXELS_LOOKED_AT = 1 << 20
 _TURNS = 2
 _FEW = 10
 _SATURATED_SHARE = 0.02
+# Where the count of saturation is looked for, as a share of the largest, and how many times as many
+# pixels it has as the count below it.
+_NEAR_THE_TOP, _PILED_UP = 0.02, 3
 
 
 def measure_twin(video: Video, detector: ParticleDetector, polarity: int | None = None) -> Twin:
@@ -230,11 +233,25 @@ def _typical_reach(by_shape: Sorted) -> float:
 
 def _saturated_share(sample: Sample, chosen: pd.DataFrame) -> float:
     """Return the share of the candidates with two pixels or more at the largest count."""
-    top = float(sample.frames.max())
+    top = _saturation(sample.frames)
     near = cut_patches(sample.frames, chosen, chosen.iloc[:0], 2)
     flat = (near.light >= top - 1e-6 * max(abs(top), 1.0)).sum(axis=(1, 2)) >= 2
     # A single flat top is one that is brightest by chance.
     return float(flat.mean()) if flat.sum() > 1 else 0.0
+
+
+def _saturation(frames: Floats) -> float:
+    """Return the count at which frames saturate, had they done so.
+
+    It is the largest, or a little below it a count that many pixels have: compression leaves some
+    of those that were saturated a step above the others.
+    """
+    top = float(frames.max())
+    levels, pixels = np.unique(frames[frames >= top - _NEAR_THE_TOP * abs(top)], return_counts=True)
+    spike = int(np.argmax(pixels))
+    if spike > 0 and pixels[spike] > _PILED_UP * pixels[spike - 1]:
+        return float(levels[spike])
+    return top
 
 
 def _grounds(
