@@ -179,6 +179,8 @@ class BatchStock:
     def take(self, step: int, device: torch.device) -> Scenes:
         """Return the batch of a step; the same step always gives the same one on a device."""
         first, steps = drawn_together(self.batches.config, step, device)
+        if steps == 1:
+            return self.batches.draw(step, device)
         if first != self._first or not self._held:
             self._held = []
             self._held = self.batches.draw_several(first, steps, device)
