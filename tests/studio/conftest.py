@@ -3,33 +3,19 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import tifffile
 
-from cloudtrainer.config import ExperimentSettings
-from cloudtrainer.simulation import simulate_experiment
 from cloudtrainer.workspace import Workspace
 
 pytest.importorskip("panel", reason="the Studio needs Panel: the extra studio")
 
+sys.path.insert(0, str(Path(__file__).parent))
 
-def write_video(path: Path, *, seed: int = 1, frames: int = 30, side: int = 128, particles: int = 12):
-    """Write a simulated video with its calibration; return the truth."""
-    simulated = simulate_experiment(
-        ExperimentSettings(
-            frames=frames, height_px=side, width_px=side, particles=particles, seed=seed
-        )
-    )
-    tifffile.imwrite(
-        path, simulated.frames, imagej=True, resolution=(10, 10),
-        metadata={"unit": "um", "finterval": 1 / 30, "axes": "TYX"},
-    )  # fmt: skip
-    return simulated.truth[["frame", "x", "y"]]
+from small_lab import write_video
 
 
 @pytest.fixture
@@ -99,14 +85,3 @@ def served(place) -> Iterator[Served]:
     finally:
         server.terminate()
         server.wait(timeout=20)
-
-
-def wait_until(true, seconds: float = 60.0):
-    """Wait until a function returns something true, and return it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        result = true()
-        if result:
-            return result
-        time.sleep(0.2)
-    raise AssertionError(f"did not happen within {seconds:g} s")

@@ -2,14 +2,13 @@
 
 import json
 import re
-import time
 import urllib.error
 import urllib.request
 import zipfile
 from urllib.parse import urlsplit
 
 import pytest
-from conftest_studio import wait_until, write_video
+from small_lab import wait_until, write_video
 
 from cloudtrainer.studio import jobs
 
@@ -56,7 +55,9 @@ def test_data_are_listed_looked_at_and_added(served, place, tmp_path):
     assert not (place.videos / "fake.tif").exists()
     assert not [path for path in place.videos.iterdir() if path.name.startswith(".")]
     # The browser tells of each refused upload as an error of its own.
-    served.complaints[:] = [one for one in served.complaints if "409" not in one and "415" not in one]
+    served.complaints[:] = [
+        one for one in served.complaints if "409" not in one and "415" not in one
+    ]
 
 
 def test_a_training_is_started_reloaded_stopped_and_continued(served, place):
@@ -126,7 +127,15 @@ def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?token=", "/?token=wrong", "/static/js/bokeh.min.js", "/results/x", "/zip/models/x.zip"]
+    "path",
+    [
+        "/",
+        "/?token=",
+        "/?token=wrong",
+        "/static/js/bokeh.min.js",
+        "/results/x",
+        "/zip/models/x.zip",
+    ],
 )
 def test_nothing_is_given_without_the_token(served, path):
     base = "{0.scheme}://{0.netloc}".format(urlsplit(served.address))

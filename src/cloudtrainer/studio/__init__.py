@@ -12,8 +12,9 @@ _HOMES = {
     "DataPart": "cloudtrainer.studio.data_part",
     "SettingsForm": "cloudtrainer.studio.form",
     "TrainingPart": "cloudtrainer.studio.training_part",
-    "in_notebook": "cloudtrainer.studio.notebook",
+    "open_in_notebook": "cloudtrainer.studio.notebook",
     "serve": "cloudtrainer.studio.server",
+    "take_along": "cloudtrainer.studio.notebook",
 }
 
 __all__ = sorted(_HOMES)

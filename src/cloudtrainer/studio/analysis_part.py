@@ -203,17 +203,36 @@ class AnalysisPart:
         self._draw(self.frame.value)
 
     def _layout(self) -> Any:
-        controls = pn.Column(
-            self.frame, self.view.contrast, self.threshold, self.count, self.said,
-            pn.Row(self.start_button, self.stop_button), self.bar, self.status, width=350,
-        )  # fmt: skip
+        looking = (self.frame, self.view.contrast, self.threshold, self.count)
+        running = (
+            self.said,
+            pn.Row(self.start_button, self.stop_button),
+            self.bar,
+            self.status,
+        )
         return pn.Column(
-            pn.Row(self.video, self.model, self.pixel_size, self.interval, self.exposure),
-            pn.Card(self.form.layout, title="More settings", collapsed=True, **CARD),
-            pn.Row(controls, self.view.pane),
+            *self._choices(),
+            pn.Row(pn.Column(*looking, *running, width=350), self.view.pane),
             self.results,
             self.result.layout,
             sizing_mode="stretch_width",
+        )
+
+    @property
+    def choice(self) -> Any:
+        """The video, the model and the threshold over its frames, without buttons and results."""
+        looking = (self.frame, self.view.contrast, self.threshold, self.count)
+        return pn.Column(*self._choices(), pn.Row(pn.Column(*looking, width=350), self.view.pane))
+
+    @property
+    def progress(self) -> Any:
+        """How far the newest analysis is, and its results."""
+        return pn.Column(pn.Row(self.bar, self.status), self.result.layout)
+
+    def _choices(self) -> tuple[Any, Any]:
+        return (
+            pn.Row(self.video, self.model, self.pixel_size, self.interval, self.exposure),
+            pn.Card(self.form.layout, title="More settings", collapsed=True, **CARD),
         )
 
     def _chosen(self, _: Any) -> None:

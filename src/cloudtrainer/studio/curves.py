@@ -41,7 +41,7 @@ class Curves:
         if epochs and (epochs, history.get("val_loss")) != self._shown:
             self._shown = (epochs, history.get("val_loss"))
             self.pane.visible = True
-            in_turn(lambda: self.source.update(data=columns))
+            in_turn(lambda: self.source.update(data=columns), *self.pane)
 
     def _panel(self, title: str, curves: Any) -> Any:
         drawn = figure(

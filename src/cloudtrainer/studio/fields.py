@@ -1,7 +1,7 @@
 """What the form shows of each setting: where it stands, its name, its help, what is faster."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
@@ -124,7 +124,15 @@ def form_fields() -> dict[str, FormField]:
     fields = setting_fields()
     placed = {name: group for group, names in _GROUPS.items() for name in names}
     order = [*placed, *(name for name in fields if name not in placed)]
-    return {name: _field(name, fields[name], placed.get(name, ADVANCED)) for name in order}
+    shown: dict[str, FormField] = {}
+    for name in order:
+        field = _field(name, fields[name], placed.get(name, ADVANCED))
+        if any(field.label == other.label for other in shown.values()):
+            section = name.partition(".")[0].capitalize()
+            label = field.label[:1].lower() + field.label[1:]
+            field = replace(field, label=f"{section}: {label}")
+        shown[name] = field
+    return shown
 
 
 def faults(values: dict[str, dict[str, Any]]) -> dict[str, str]:

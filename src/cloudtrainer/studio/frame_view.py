@@ -90,7 +90,7 @@ class FrameView:
             self.labels.data = {"x": [], "y": []}
             self.detections.data = {"x": [], "y": [], "probability": []}
 
-        in_turn(change)
+        in_turn(change, self.pane)
         low, high = contrast(first)
         least, most = min(float(np.nanmin(first)), low), max(float(np.nanmax(first)), high)
         reach = max(most - least, 1e-6)
@@ -113,24 +113,24 @@ class FrameView:
     def show_labels(self, labels: pd.DataFrame) -> None:
         """Put squares around labels ``x, y``."""
         data = {name: labels[name].to_numpy(np.float32) for name in ("x", "y")}
-        in_turn(lambda: self.labels.update(data=data))
+        in_turn(lambda: self.labels.update(data=data), self.pane)
 
     def show_detections(self, found: pd.DataFrame) -> None:
         """Put circles around detections ``x, y, probability``."""
         names = ("x", "y", "probability")
         data = {name: found[name].to_numpy(np.float32) for name in names}
-        in_turn(lambda: self.detections.update(data=data))
+        in_turn(lambda: self.detections.update(data=data), self.pane)
 
     def _draw(self, frame: NDArray[Any]) -> None:
         height, width = frame.shape
         data = {
             "image": [shown_pixels(frame)], "x": [-0.5], "y": [-0.5], "dw": [width], "dh": [height]
         }  # fmt: skip
-        in_turn(lambda: self._image.update(data=data))
+        in_turn(lambda: self._image.update(data=data), self.pane)
 
     def _set_contrast(self, event: Any) -> None:
         low, high = event.new
-        in_turn(lambda: self._grey.update(low=low, high=max(high, low + 1e-9)))
+        in_turn(lambda: self._grey.update(low=low, high=max(high, low + 1e-9)), self.pane)
 
 
 def shown_pixels(frame: NDArray[Any]) -> NDArray[Any]:

@@ -36,13 +36,21 @@ def sentence(text: str, kind: str = "plain") -> str:
     return f'<div class="sentence {kind}" style="color:{colour}"{role}>{lines}</div>'
 
 
-def in_turn(change: Callable[[], None]) -> None:
+def in_turn(change: Callable[[], None], *shown: Any) -> None:
     """Change Bokeh's own models: on a page under the lock of its document, else at once.
 
     Panel takes care of its widgets by itself, and of nothing below them.
+
+    Parameters
+    ----------
+    change : callable
+        What changes them.
+    shown : Panel objects
+        What shows them; a notebook is told of the change.
     """
     document = pn.state.curdoc
     if document is None or document.session_context is None:
         change()
+        pn.io.push_notebook(*shown)
     else:
         document.add_next_tick_callback(change)

@@ -27,7 +27,14 @@ class TrainingPart:
     place : Workspace
         The workspace.
     form : SettingsForm, optional
-        The settings; default: a form of the part's own, which it shows.
+        The settings; default: a form with those of the newest run.
+
+    Attributes
+    ----------
+    layout : Panel
+        All of it.
+    progress : Panel
+        How far the newest run is, without the form and the buttons.
     """
 
     def __init__(self, place: Workspace, form: SettingsForm | None = None) -> None:
@@ -52,16 +59,18 @@ class TrainingPart:
         self.stop_button.on_click(self._stop)
         self.measure_button.on_click(self._measure)
         self.form.on_change(self._form_changed)
-        self.run_view = pn.Column(
-            pn.Row(self.start_button, self.stop_button, self.measure_button, self.cost),
-            self.said,
+        self.progress = pn.Column(
             pn.Row(self.bar, self.status),
             self.curves.pane,
             pn.Card(self.log, title="Log of the run", collapsed=True, **CARD),
             sizing_mode="stretch_width",
         )
         self.layout = pn.Column(
-            self.run_view, *([] if form else [self.form.layout]), sizing_mode="stretch_width"
+            pn.Row(self.start_button, self.stop_button, self.measure_button, self.cost),
+            self.said,
+            self.progress,
+            self.form.layout,
+            sizing_mode="stretch_width",
         )
         self._form_changed()
         self.refresh()
