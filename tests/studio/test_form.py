@@ -60,6 +60,11 @@ def form():
     return SettingsForm()
 
 
+@pytest.fixture(scope="module")
+def another_form():
+    return SettingsForm()
+
+
 def test_every_setting_is_in_the_form_once_with_help_and_a_label_of_its_own():
     fields = form_fields()
     assert set(fields) == set(setting_fields())
@@ -70,7 +75,7 @@ def test_every_setting_is_in_the_form_once_with_help_and_a_label_of_its_own():
 
 
 @pytest.mark.parametrize("name", list(setting_fields()))
-def test_another_value_of_each_setting_goes_through_the_form_and_back(name, form):
+def test_another_value_of_each_setting_goes_through_the_form_and_back(name, form, another_form):
     form.config = Config()
     section, _, key = name.partition(".")
     default = Config().to_dict()[section][key]
@@ -80,8 +85,8 @@ def test_another_value_of_each_setting_goes_through_the_form_and_back(name, form
     assert form.faults == {}
     assert form.config.to_dict()[section][key] == wanted
     # Shown anew it is the same: nothing is rounded away.
-    again = SettingsForm(form.config)
-    assert again.config == form.config
+    another_form.config = form.config
+    assert another_form.config == form.config
 
 
 @pytest.mark.parametrize(

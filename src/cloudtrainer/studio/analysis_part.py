@@ -41,11 +41,11 @@ class AnalysisPart:
 
     def __init__(self, place: Workspace, *, linked: bool = False) -> None:
         self.place = place
-        self.video = pn.widgets.Select(name="Video", options={}, width=250)
-        self.model = pn.widgets.Select(name="Model", options={}, width=250)
-        self.frame = pn.widgets.IntSlider(name="Frame", start=0, end=1, width=320)
+        self.video = pn.widgets.Select(label="Video", options={}, width=250)
+        self.model = pn.widgets.Select(label="Model", options={}, width=300)
+        self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, width=320)
         self.threshold = pn.widgets.FloatSlider(
-            name="Threshold: least probability", start=_LEAST_THRESHOLD, end=0.99, step=0.01,
+            label="Threshold: least probability", start=_LEAST_THRESHOLD, end=0.99, step=0.01,
             value=0.5, width=320,
         )  # fmt: skip
         self.count = pn.pane.HTML("", width=330)
@@ -54,13 +54,13 @@ class AnalysisPart:
         self.exposure = _optional("Exposure [s]", "unknown")
         names = [name for name in form_fields() if name.startswith("analysis.")]
         self.form = SettingsForm(names=[name for name in names if name != _THRESHOLD])
-        self.start_button = pn.widgets.Button(name="Analyse", button_type="primary", width=110)
-        self.stop_button = pn.widgets.Button(name="Stop", button_type="danger", width=90)
+        self.start_button = pn.widgets.Button(label="Analyse", color="primary", width=110)
+        self.stop_button = pn.widgets.Button(label="Stop", color="danger", width=90)
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.status = pn.pane.HTML("", sizing_mode="stretch_width")
         self.bar = pn.indicators.Progress(value=0, max=100, width=320, height=18)
         self.view = FrameView()
-        self.results = pn.widgets.Select(name="Results", options={}, width=400)
+        self.results = pn.widgets.Select(label="Results", options={}, width=400)
         self.result = ResultView(linked=linked)
         self._preview: Preview | None = None
         self._awake = False
@@ -173,19 +173,20 @@ class AnalysisPart:
         done, total = progress.get("done", 0), progress.get("total", 1)
         self.bar.value = int(100 * done / max(1, total))
         name = Path(str(job.request.get("video", ""))).name
-        told = job.told.get("message", "It failed.")
-        left = f", {in_words(progress['seconds_left'])} left" if progress else ""
+        if not progress:
+            running = "getting ready ..."
+        elif done < total:
+            running = f"{done} of {total} frames, {in_words(progress['seconds_left'])} left"
+        else:
+            running = "linking and measuring ..."
         self.status.object = {
             "waiting": sentence(f"{name}: waiting for the run before it to end."),
-            "running": sentence(
-                f"{name}: {done} of {total} frames{left}" if done < total else
-                f"{name}: linking and measuring ...", "good",
-            ),
+            "running": sentence(f"{name}: {running}", "good"),
             "done": sentence(f"{name}: done, its results are below.", "good"),
             "stopped": sentence(f"{name}: stopped, nothing was kept."),
             "interrupted": sentence(f"{name}: the process was killed; analyse again.", "wrong"),
-            "failed": sentence(str(told), "wrong"),
-        }[str(state)]  # fmt: skip
+            "failed": sentence(str(job.told.get("message", "It failed.")), "wrong"),
+        }[str(state)]
         now = (job.name, str(state))
         if self._seen != now and state == "done":
             self._list_results(Path(str(job.request.get("out", ""))))
@@ -365,7 +366,7 @@ class AnalysisPart:
 
 
 def _optional(name: str, placeholder: str = "") -> Any:
-    return pn.widgets.TextInput(name=name, placeholder=placeholder, width=135)
+    return pn.widgets.TextInput(label=name, placeholder=placeholder, width=135)
 
 
 def _stated(value: float | None) -> str:
@@ -388,5 +389,5 @@ def _given(widget: Any) -> float | None:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise CalibrationError(f"{widget.name}: {text!r} is not a positive number")
+        raise CalibrationError(f"{widget.label}: {text!r} is not a positive number")
     return value

@@ -232,11 +232,18 @@ def _measure_here(config: Config, begun: float) -> Measured:
         start_s=start_s,
         work=a_pixel * _pixels(config),
         work_a_pixel=a_pixel,
-        device=torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else f"the processor ({torch.get_num_threads()} threads)",
+        device=_device_in_words(device),
         settings=_what_counts(config),
     )
+
+
+def _device_in_words(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name())
+    threads = torch.get_num_threads()
+    return f"{threads} core{'s' if threads > 1 else ''} of the processor"
 
 
 def _most_memory_mb(device: Any) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool
 from bokeh.plotting import figure
 
 from cloudtrainer.studio.look import BLUE, VERMILLION, in_turn
@@ -45,7 +45,7 @@ class Curves:
 
     def _panel(self, title: str, curves: Any) -> Any:
         drawn = figure(
-            height=250, width=390, title=title, x_axis_label="epoch",
+            height=270, width=390, title=title, x_axis_label="epoch",
             tools="pan,wheel_zoom,box_zoom,reset,save", toolbar_location="above",
         )  # fmt: skip
         drawn.toolbar.logo = None
@@ -61,7 +61,11 @@ class Curves:
                     visible=False,
                 )
             )
-        drawn.legend.background_fill_alpha = 0.6
-        drawn.legend.padding = 4
-        drawn.legend.label_text_font_size = "11px"
+        drawn.xaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
+        # Inside it would lie over the curves.
+        legend = drawn.legend[0]
+        drawn.add_layout(legend, "below")
+        legend.update(
+            orientation="horizontal", padding=2, label_text_font_size="11px", border_line_alpha=0
+        )
         return drawn

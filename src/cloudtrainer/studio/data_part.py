@@ -22,8 +22,9 @@ _COLUMNS = {
     "labels": "Labels",
     "state": "State",
 }
-_WIDTHS = {"picture": 52, "video": 130, "size": 105, "calibration": 115, "labels": 95}
+_WIDTHS = {"picture": 52, "video": 130, "size": 105, "calibration": 110, "labels": 90, "state": 148}
 _LIST_WIDTH = 640
+_ROWS_SHOWN = 8
 
 
 class DataPart:
@@ -53,22 +54,19 @@ class DataPart:
             show_index=False,
             selectable=1,
             disabled=True,
-            pagination="local",
-            page_size=8,
+            page_size=_ROWS_SHOWN,
             width=_LIST_WIDTH,
         )
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.path = pn.widgets.TextInput(
-            name="Add a file or a folder of images by its path on this machine",
+            label="Add a file or a folder of images by its path on this machine",
             placeholder="/data/beads.tif", width=400,
         )  # fmt: skip
-        self.add = pn.widgets.Button(name="Add", width=70, align="end")
-        self.refresh_button = pn.widgets.Button(name="Look again", width=100, align="end")
+        self.add = pn.widgets.Button(label="Add", width=70, align="end")
+        self.refresh_button = pn.widgets.Button(label="Look again", width=100, align="end")
         self.view = FrameView()
-        self.frame = pn.widgets.IntSlider(name="Frame", start=0, end=1, value=0, width=250)
-        self.about = pn.pane.HTML(
-            sentence("Choose a video in the list to see its frames.", "help"), width=500
-        )
+        self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, value=0, width=250)
+        self.about = pn.pane.HTML("", width=500)
         self.upload = UploadButton(upload_to) if upload_to else None
         self.table.param.watch(self._chosen, "selection")
         self.frame.param.watch(self._frame_moved, "value")
@@ -114,11 +112,16 @@ class DataPart:
         rows = [one.row() for one in videos]
         for row in rows:
             row["picture"] = row["picture"] and f"data:image/png;base64,{row['picture']}"
-        self.table.value = pd.DataFrame(rows, columns=list(_COLUMNS))
+        self.table.param.update(
+            value=pd.DataFrame(rows, columns=list(_COLUMNS)),
+            pagination="local" if len(rows) > _ROWS_SHOWN else None,
+        )
         names = [one.path.name for one in videos]
         if chosen is not None and chosen.path.name in names:
             self.table.selection = [names.index(chosen.path.name)]
-        elif not videos:
+        elif any(one.video for one in videos):
+            self.table.selection = [next(i for i, one in enumerate(videos) if one.video)]
+        if not videos:
             self.said.object = sentence(
                 "No videos yet: add some above. A video without labels can be analysed; labels "
                 "are needed to train on it.", "help",

@@ -11,7 +11,7 @@ from cloudtrainer.atomic import write_json
 from cloudtrainer.config import Config
 from cloudtrainer.errors import ConfigError
 from cloudtrainer.studio.fields import ADVANCED, FormField, faults, form_fields
-from cloudtrainer.studio.look import CARD, FIELD_CSS
+from cloudtrainer.studio.look import CARD, FIELD_CSS, sentence
 from cloudtrainer.studio.presets import AS_SET, PRESETS, preset_of, with_preset
 
 _WIDTH = 262
@@ -49,7 +49,7 @@ class SettingsForm:
             self.widgets[name] = _widget(field)
             self.notes[name] = pn.pane.HTML("", width=_WIDTH, margin=(0, 10, 6, 10))
         self.presets = pn.widgets.Select(
-            name="Preset", options=[AS_SET, *PRESETS], value=AS_SET, width=220
+            label="Preset", options=[AS_SET, *PRESETS], value=AS_SET, width=220
         )
         self.trouble = pn.pane.HTML("", sizing_mode="stretch_width")
         self._faults: dict[str, str] = {}
@@ -136,14 +136,12 @@ class SettingsForm:
         self._faults = faults(self._values())
         for name, field in self.fields.items():
             self.notes[name].object = _note(field, self._faults.get(name))
-        others = [
-            f"{name}: {text}" for name, text in self._faults.items() if name not in self.notes
+        # Also above, for a wrong value may stand in a part that is folded away.
+        lines = [
+            f"{self.fields[name].label if name in self.fields else name}: {text}"
+            for name, text in self._faults.items()
         ]
-        hidden = [name for name in self._faults if name in self.notes]
-        lines = [*others, *(f"see {self.fields[name].label}" for name in hidden)]
-        self.trouble.object = (
-            f'<div class="wrong" role="alert">{escape("; ".join(lines))}</div>' if lines else ""
-        )
+        self.trouble.object = sentence("\n".join(lines), "wrong") if lines else ""
         if not self._faults:
             self._quiet = True
             self.presets.value = preset_of(self.config)
@@ -188,7 +186,7 @@ class SettingsForm:
             self._complain(f"{name}: {error}; the settings are as they were")
 
     def _complain(self, text: str) -> None:
-        self.trouble.object = f'<div class="wrong" role="alert">{escape(text)}</div>'
+        self.trouble.object = sentence(text, "wrong")
 
     def _all_groups(self) -> Any:
         groups: dict[str, list[str]] = {}
@@ -245,10 +243,10 @@ def _about(section: str) -> str:
 def _widget(field: FormField) -> Any:
     common = {"width": _WIDTH, "margin": (6, 10, 0, 10)}
     if field.kind == "switch":
-        return pn.widgets.Checkbox(name=field.label, **common)
+        return pn.widgets.Checkbox(label=field.label, **common)
     if field.kind == "choice":
-        return pn.widgets.Select(name=field.label, options=list(field.choices), **common)
-    return pn.widgets.TextInput(name=field.label, placeholder=field.range, **common)
+        return pn.widgets.Select(label=field.label, options=list(field.choices), **common)
+    return pn.widgets.TextInput(label=field.label, placeholder=field.range, **common)
 
 
 def _note(field: FormField, fault: str | None) -> str:

@@ -57,7 +57,7 @@ class FrameView:
             )
         )
         self.contrast = pn.widgets.RangeSlider(
-            name="Contrast", start=0, end=1, value=(0, 1), step=0.01, width=250
+            label="Contrast", start=0, end=1, value=(0, 1), step=0.01, width=250
         )
         self.contrast.param.watch(self._set_contrast, "value")
         self.pane = pn.pane.Bokeh(self.figure)

@@ -32,8 +32,8 @@ def sentence(text: str, kind: str = "plain") -> str:
     """Return a sentence as HTML, whatever signs are in it; kinds: plain, good, wrong, help."""
     colour = {"good": GREEN, "wrong": "#a33b00", "help": GREY}.get(kind, INK)
     role = ' role="alert"' if kind == "wrong" else ""
-    lines = escape(text).replace("\n", "<br>")
-    return f'<div class="sentence {kind}" style="color:{colour}"{role}>{lines}</div>'
+    style = f"color:{colour};white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<div class="sentence {kind}" style="{style}"{role}>{escape(text)}</div>'
 
 
 def in_turn(change: Callable[[], None], *shown: Any) -> None:

@@ -24,6 +24,7 @@ _TITLES = {
     "rmse_px": "Position error [px]",
     "parent": "Continued from",
 }
+_ROWS_SHOWN = 8
 
 
 class ModelsPart:
@@ -40,7 +41,8 @@ class ModelsPart:
         self._told: list[Callable[[], None]] = []
         self.table = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(_TITLES)), titles=_TITLES, show_index=False, selectable=1,
-            disabled=True, height=90, sizing_mode="stretch_width", stylesheets=[TABLE_CSS],
+            disabled=True, page_size=_ROWS_SHOWN, sizing_mode="stretch_width",
+            stylesheets=[TABLE_CSS],
             configuration={"columnDefaults": {"headerSort": False}},
             formatters={
                 "current": {"type": "tickCross", "crossElement": ""},
@@ -48,7 +50,7 @@ class ModelsPart:
             },
         )  # fmt: skip
         self.make_current = pn.widgets.Button(
-            name="Make current", button_type="primary", width=130, disabled=True
+            label="Make current", color="primary", width=130, disabled=True
         )
         self.download = pn.pane.HTML("", width=260, align="center")
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
@@ -86,7 +88,9 @@ class ModelsPart:
         models["videos"] = [f"{value:.0f}" if pd.notna(value) else "" for value in models["videos"]]
         for name in ("network", "parent"):
             models[name] = models[name].fillna("")
-        self.table.value = models
+        self.table.param.update(
+            value=models, pagination="local" if len(models) > _ROWS_SHOWN else None
+        )
         self._some.visible = bool(len(models))
         self.said.object = sentence(
             "Scores are those of held-out frames when the model was made. Analyses and trainings "

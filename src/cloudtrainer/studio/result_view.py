@@ -40,7 +40,7 @@ class ResultView:
     def __init__(self, *, linked: bool) -> None:
         self.linked = linked
         self.numbers = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.which = pn.widgets.RadioButtonGroup(options=[], button_type="default")
+        self.which = pn.widgets.RadioButtonGroup(options=[], color="default")
         self.picture = pn.pane.PNG(None, width=760)
         self.which.param.watch(self._show_figure, "value")
         self._folder: Path | None = None

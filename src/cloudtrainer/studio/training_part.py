@@ -41,12 +41,13 @@ class TrainingPart:
         self.place = place
         self.form = form or SettingsForm(_last_settings(place))
         self.measured: Measured | None = None
+        self._measuring = False
         self._told: list[Callable[[], None]] = []
         self._seen: tuple[str, str] | None = None
         self.cost = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.measure_button = pn.widgets.Button(name="Measure on this machine", width=180)
-        self.start_button = pn.widgets.Button(name="Start", button_type="primary", width=110)
-        self.stop_button = pn.widgets.Button(name="Stop", button_type="danger", width=110)
+        self.measure_button = pn.widgets.Button(label="Measure on this machine", width=180)
+        self.start_button = pn.widgets.Button(label="Start", color="primary", width=110)
+        self.stop_button = pn.widgets.Button(label="Stop", color="danger", width=110)
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.status = pn.pane.HTML("", sizing_mode="stretch_width")
         self.bar = pn.indicators.Progress(value=0, max=100, width=420, height=18)
@@ -59,10 +60,13 @@ class TrainingPart:
         self.stop_button.on_click(self._stop)
         self.measure_button.on_click(self._measure)
         self.form.on_change(self._form_changed)
+        self._log_card = pn.Card(
+            self.log, title="Log of the run", collapsed=True, visible=False, **CARD
+        )
         self.progress = pn.Column(
             pn.Row(self.bar, self.status),
             self.curves.pane,
-            pn.Card(self.log, title="Log of the run", collapsed=True, **CARD),
+            self._log_card,
             sizing_mode="stretch_width",
         )
         self.layout = pn.Column(
@@ -124,10 +128,13 @@ class TrainingPart:
         if job is None:
             self.status.object = sentence("No training has run in this workspace yet.", "help")
             return
+        self._log_card.visible = True
         progress = job.progress
         if living:
             self.bar.value = int(100 * progress.get("done", 0) / max(1, progress.get("total", 1)))
         words, kind = _words(job, str(state), progress)
+        # The scores of a finished run are a table, in columns of signs of one width.
+        self.status.styles = {"font-family": "monospace" if state == "done" else "inherit"}
         self.status.object = sentence(words, kind)
         self.curves.show(progress.get("history", {}))
         if living or self._seen != (job.name, str(state)):
@@ -143,16 +150,18 @@ class TrainingPart:
             config = self.form.config
         except ConfigError:
             return
-        self.measure_button.disabled = True
-        self.cost.object = sentence("Measuring a few steps on this machine ...", "help")
+        self._measuring = self.measure_button.disabled = True
+        self._form_changed()
+        trouble = ""
         try:
             self.measured = await asyncio.to_thread(measure, config)
         except CloudTrainerError as error:
-            self.cost.object = sentence(str(error), "wrong")
-        else:
-            self._form_changed()
+            trouble = str(error)
         finally:
-            self.measure_button.disabled = False
+            self._measuring = self.measure_button.disabled = False
+        self._form_changed()
+        if trouble:
+            self.cost.object = sentence(trouble, "wrong")
 
     def measure(self) -> None:
         """Do the same and wait for it, as a notebook does."""
@@ -163,6 +172,8 @@ class TrainingPart:
         self.start_button.disabled = bool(self.form.faults)
         if self.form.faults:
             self.cost.object = sentence("Correct the settings marked below first.", "wrong")
+        elif self._measuring:
+            self.cost.object = sentence("Measuring a few steps on this machine ...", "help")
         elif self.measured is None:
             self.cost.object = sentence(
                 "Measure a few steps to see how long a run takes and what memory it needs.", "help"

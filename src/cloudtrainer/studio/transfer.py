@@ -139,11 +139,12 @@ class Zip(RequestHandler):
 
     async def get(self, kind: str, name: str) -> None:
         """Send it."""
-        folder = self.parents[kind] / name
-        if folder.parent.resolve() != self.parents[kind].resolve() or not folder.is_dir():
+        there = {path.name: path for path in self.parents[kind].iterdir() if path.is_dir()}
+        if name not in there:
             raise HTTPError(404)
-        with tempfile.TemporaryDirectory() as there:
-            path = Path(there) / "it.zip"
+        folder = there[name]
+        with tempfile.TemporaryDirectory() as aside:
+            path = Path(aside) / "it.zip"
             await asyncio.to_thread(zip_folder, folder, path)
             self.set_header("Content-Type", "application/zip")
             self.set_header("Content-Length", str(path.stat().st_size))

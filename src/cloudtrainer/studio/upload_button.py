@@ -60,7 +60,7 @@ class UploadButton:
 
     def __init__(self, to: str) -> None:
         label = "Send files from this computer"
-        self.button = pn.widgets.Button(name=label, button_type="primary", width=230, align="end")
+        self.button = pn.widgets.Button(label=label, color="primary", width=230, align="end")
         # What the browser has to say comes back as the value of a widget that is not seen.
         self.said = pn.widgets.TextInput(visible=False)
         self.view = pn.Row(self.button, self.said, margin=0, align="end")
