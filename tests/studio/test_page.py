@@ -25,7 +25,11 @@ def status(page, pattern, seconds=90):
 
 
 def test_data_are_listed_looked_at_and_added(served, place, tmp_path):
+    there = place.videos / "<img src=x onerror=alert(2)>.tif"
+    write_video(there, seed=6, frames=1)
     page = served.open()
+    page.get_by_text(there.name).first.click()
+    status(page, "No labels")
     page.get_by_text("beads.tif").first.click()
     status(page, r"\d+ labels in frame 0")
     assert "token" not in page.url
@@ -74,8 +78,8 @@ def test_a_training_is_started_reloaded_stopped_and_continued(served, place):
     status(page, r"epoch \d+ of 40")
     status(page, r"On held-out data: loss", 120)
     first = jobs.newest(place, "training")
+    # The reloaded page opens where it was.
     page.reload()
-    part(page, "Train")
     status(page, r"epoch \d+ of 40")
     assert page.get_by_label("Steps per epoch", exact=True).input_value() == "12"
     page.get_by_role("button", name="Stop").click()

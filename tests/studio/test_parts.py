@@ -233,7 +233,7 @@ def test_the_cost_follows_the_form_and_a_wrong_value_stops_the_start(place, aske
     part.measured = measured(part.form.config)
     part.form.widgets["training.epochs"].value = "1"
     first = part.cost.object
-    assert "A run takes at most" in first
+    assert "A run takes about" in first
     part.form.widgets["training.epochs"].value = "1000"
     assert part.cost.object != first
     part.form.widgets["training.epochs"].value = "0"

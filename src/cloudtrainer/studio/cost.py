@@ -66,7 +66,7 @@ class Cost:
     Attributes
     ----------
     seconds : float
-        Time, at most: early stopping may end it before.
+        Time, of all epochs: early stopping may end it before.
     memory_mb : float
         Memory.
     measured : bool
@@ -86,7 +86,7 @@ class Cost:
             f"{self.memory_mb:.0f} MB"
         )  # fmt: skip
         how = "from a few steps of it" if self.measured else "scaled from other settings"
-        return f"at most {in_words(self.seconds)}, {memory} of memory, on {self.device} ({how})"
+        return f"about {in_words(self.seconds)}, {memory} of memory, on {self.device} ({how})"
 
 
 def in_words(seconds: float) -> str:

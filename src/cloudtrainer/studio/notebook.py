@@ -2,6 +2,7 @@
 
 import importlib.util
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import panel as pn
@@ -31,9 +32,7 @@ def open_in_notebook(workspace: str | Path | None = None) -> Workspace:
     if workspace is None:
         workspace = NAME
         if on_colab():
-            from google.colab import drive
-
-            drive.mount(str(DRIVE))
+            import_module("google.colab.drive").mount(str(DRIVE))
             workspace = DRIVE / "MyDrive" / NAME
     return Workspace.create(workspace)
 
@@ -49,10 +48,8 @@ def take_along(folder: str | Path) -> Path:
     folder = Path(folder)
     if not on_colab():
         return zip_folder(folder, folder.with_name(f"{folder.name}.zip"))
-    from google.colab import files
-
     path = zip_folder(folder, Path(tempfile.mkdtemp()) / f"{folder.name}.zip")
-    files.download(str(path))
+    import_module("google.colab.files").download(str(path))
     return path
 
 

@@ -1,5 +1,6 @@
 """The page's server: on this machine alone, behind a token."""
 
+import asyncio
 import socket
 import webbrowser
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 
 import panel as pn
 from tornado.ioloop import IOLoop
+from tornado.websocket import WebSocketClosedError
 
 from cloudtrainer.errors import WorkspaceError
 from cloudtrainer.studio.gate import Gate
@@ -43,6 +45,7 @@ def serve(
         The port is taken.
     """
     loop = IOLoop.current()
+    loop.asyncio_loop.set_exception_handler(_complain)  # type: ignore[attr-defined]
     server, address = make_server(workspace, port)
     server.start()
     say(f"The Studio is at {address}")
@@ -84,6 +87,12 @@ def make_server(workspace: Workspace, port: int) -> tuple[Any, str]:
     )
     gate.guard(server._tornado)
     return server, f"http://{ADDRESS}:{port}/?token={gate.token}"
+
+
+def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave it unsaid that somebody has closed a tab to which something was being sent."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _free_port(port: int) -> int:

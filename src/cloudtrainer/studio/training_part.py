@@ -221,7 +221,7 @@ def _words(job: jobs.Job, state: str, progress: dict[str, Any]) -> tuple[str, st
             return "Reading the videos and getting ready ...", "plain"
         case "running":
             left = progress.get("seconds_left")
-            soon = f", at most {in_words(left)} left" if left is not None else ""
+            soon = f", about {in_words(left)} left" if left is not None else ""
             member = f"network {progress['member']}, " if progress.get("member", 1) > 1 else ""
             scores = _scores(progress.get("history", {}))
             return (
