@@ -1,7 +1,10 @@
 """Runs as processes: one works, one waits, and a killed one is told from one that works."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -113,7 +116,6 @@ def test_an_analysis_is_the_same_as_by_the_library(place, tmp_path):
     assert job.state == "done", job.log
     assert job.progress["done"] == job.progress["total"] == 30
     alone = analyze(place.videos / "beads.tif", tmp_path / "alone", exposure_s=0.01)
-    import json
 
     summary = json.loads((place.results / "beads" / "summary.json").read_text())
     assert summary["measured"] == alone.summary["measured"]
@@ -129,3 +131,21 @@ def test_a_training_tells_how_far_it_is_and_its_scores(place):
     assert job.progress["done"] == job.progress["total"] == 6
     assert len(job.progress["history"]["val_f1"]) == 2
     assert job.told["result"]["model"] == place.current_model().name
+
+
+def test_a_job_outlives_the_process_that_started_it(place):
+    code = (
+        "import json, sys\n"
+        "from cloudtrainer.studio import jobs\n"
+        "from cloudtrainer.workspace import Workspace\n"
+        "jobs.start(Workspace(__import__('pathlib').Path(sys.argv[1])), 'analysis',"
+        " json.loads(sys.argv[2]))\n"
+    )
+    with jobs.turn(place):
+        asked = json.dumps(request(place))
+        subprocess.run([sys.executable, "-c", code, str(place.root), asked], check=True)
+        job = jobs.newest(place, "analysis")
+        wait_until(lambda: job.told)
+        assert job.state == "waiting"
+        job.stop()
+        wait_until(lambda: job.state == "stopped")

@@ -1,5 +1,6 @@
 """The parts of the page without a browser: what they show for what is done to them."""
 
+import asyncio
 import json
 
 import numpy as np
@@ -54,12 +55,12 @@ def test_a_chosen_video_shows_its_frames_and_labels(place):
 def test_a_path_that_is_wrong_is_told_and_one_that_is_right_is_added(place, tmp_path):
     data = DataPart(place)
     data.path.value = "/nowhere/<b>.tif"
-    data.add.clicks += 1
+    asyncio.run(data.add_from_path())
     assert "no such file" in data.said.object
     assert "<b>" not in data.said.object
     (place.videos / "beads.tif").rename(tmp_path / "moved.tif")
     data.path.value = str(tmp_path / "moved.tif")
-    data.add.clicks += 1
+    asyncio.run(data.add_from_path())
     assert "Added moved.tif: 30 frames" in data.said.object
     assert "moved.tif" in data.table.value["video"].tolist()
 
@@ -279,3 +280,31 @@ def test_models_are_listed_and_another_is_made_current(place):
     part.show_models()
     assert next(iter(part.model.options)) == "current model (v_20260101_000000)"
     assert part.model.value == str(place.models / "v_20260101_000000")
+
+
+def test_a_preview_of_another_video_or_model_is_never_drawn(place):
+    part = AnalysisPart(place)
+    part.show_models()
+    part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
+    part.look()
+    assert len(part.view.detections.data["x"])
+    # The model was still looking at the first video when the second one was chosen.
+    part.video.value = place.videos / "unlabelled.tif"
+    part._draw(0)
+    assert len(part.view.detections.data["x"]) == 0
+    part.look()
+    alone = Preview(Video(place.videos / "unlabelled.tif"), load_model())
+    found = alone.find(0, part.threshold.value)
+    assert np.allclose(part.view.detections.data["x"], found["x"])
+
+
+def test_a_threshold_moved_by_hand_stays_with_another_model(place):
+    part = AnalysisPart(place)
+    part.show_videos([place.videos / "beads.tif"])
+    part._take_threshold(0.4267)
+    assert part.threshold.value == 0.43
+    part._take_threshold(0.2)
+    assert part.threshold.value == 0.2
+    part.threshold.value = 0.6
+    part._take_threshold(0.3)
+    assert part.threshold.value == 0.6

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cloudtrainer.studio.preview import Preview
 
 BUNDLED = "bundled model"
-_LEAST_THRESHOLD = 0.05
+_LEAST_THRESHOLD, _MOST_THRESHOLD = 0.03, 0.99
 _LOOK_S = 1.0
 _THRESHOLD = "analysis.threshold"
 
@@ -45,7 +45,8 @@ class AnalysisPart:
         self.model = pn.widgets.Select(label="Model", options={}, width=300)
         self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, width=320)
         self.threshold = pn.widgets.FloatSlider(
-            label="Threshold: least probability", start=_LEAST_THRESHOLD, end=0.99, step=0.01,
+            label="Threshold: least probability", start=_LEAST_THRESHOLD,
+            end=_MOST_THRESHOLD, step=0.01,
             value=0.5, width=320,
         )  # fmt: skip
         self.count = pn.pane.HTML("", width=330)
@@ -63,6 +64,7 @@ class AnalysisPart:
         self.results = pn.widgets.Select(label="Results", options={}, width=400)
         self.result = ResultView(linked=linked)
         self._preview: Preview | None = None
+        self._preview_of: tuple[Any, ...] = ()
         self._awake = False
         self._own_threshold = 0.5
         self._seen: tuple[str, str] | None = None
@@ -89,7 +91,7 @@ class AnalysisPart:
         value = options.get(chosen or "", before if before in videos else None)
         self.video.value = value or (videos[0] if videos else None)
         self._quiet = False
-        if self.video.value != before or self._preview is None:
+        if self.video.value != before or self._preview_now() is None:
             self._chosen(None)
 
     def show_models(self) -> None:
@@ -122,7 +124,8 @@ class AnalysisPart:
         if self.video.value is None:
             raise VideoError("Choose a video first.")
         values = self.form.config.to_dict()
-        if abs(self.threshold.value - self._own_threshold) > self.threshold.step / 2:
+        # The model's own is taken unrounded.
+        if self.threshold.value != _on_slider(self._own_threshold):
             values["analysis"]["threshold"] = self.threshold.value
         config = Config.from_dict(values)
         asked = {
@@ -200,7 +203,7 @@ class AnalysisPart:
 
     def look(self) -> None:
         """Find the particles of the frame shown, and wait for it, as a notebook does."""
-        self._get_preview()
+        self._find(self.frame.value)
         self._draw(self.frame.value)
 
     def _layout(self) -> Any:
@@ -239,7 +242,6 @@ class AnalysisPart:
     def _chosen(self, _: Any) -> None:
         if self._quiet:
             return
-        self._preview = None
         path = self.video.value
         self.start_button.disabled = path is None
         if path is None:
@@ -266,7 +268,7 @@ class AnalysisPart:
             return
         if event.obj is self.frame:
             self.view.show_frame(event.new)
-        preview = self._preview
+        preview = self._preview_now()
         if preview is not None and event.obj is self.threshold and preview.knows(self.frame.value):
             self._draw(self.frame.value)
         else:
@@ -299,35 +301,45 @@ class AnalysisPart:
         finally:
             self._looking = False
 
-    def _find(self, number: int) -> None:
-        self._get_preview().find(number, self.threshold.value)
+    def _asked_for(self) -> tuple[Any, ...]:
+        polarity = self.form.widgets["analysis.polarity"].value
+        return self.video.value, self.model.value or None, polarity
 
-    def _get_preview(self) -> "Preview":
+    def _preview_now(self) -> "Preview | None":
+        """Return the preview if it is that of the video and the model that are chosen now."""
+        return self._preview if self._preview_of == self._asked_for() else None
+
+    def _find(self, number: int) -> None:
         # PyTorch is imported when a frame is first looked at: the page is there before.
         from cloudtrainer.detector import load_model
         from cloudtrainer.studio.preview import Preview
 
-        if self._preview is None:
-            detector = load_model(self.model.value or None)
-            polarity = self.form.widgets["analysis.polarity"].value
-            self._preview = Preview(Video(self.video.value), detector, polarity)
-            if self.threshold.value == round(self._own_threshold, 2):
-                self._quiet = True
-                self.threshold.value = round(detector.threshold, 2)
-                self._quiet = False
-            self._own_threshold = detector.threshold
-        return self._preview
+        asked = video, model, polarity = self._asked_for()
+        preview = self._preview_now()
+        if preview is None:
+            preview = Preview(Video(video), load_model(model), polarity)
+            self._preview, self._preview_of = preview, asked
+        preview.find(number, self.threshold.value)
 
     def _draw(self, number: int) -> None:
-        preview = self._preview
+        preview = self._preview_now()
         if preview is None or number != self.frame.value:
             return
+        self._take_threshold(preview.model.threshold)
         found = preview.find(number, self.threshold.value)
         self.view.show_detections(found)
-        own = round(self._own_threshold, 2)
+        own = _on_slider(self._own_threshold)
         mine = self.threshold.value == own
         hint = "the model's own threshold" if mine else f"the model's own threshold is {own:g}"
         self.count.object = sentence(f"{len(found)} particles in frame {number} ({hint}).")
+
+    def _take_threshold(self, own: float) -> None:
+        """Move the slider to a new model's own threshold, unless it was moved by hand."""
+        if self.threshold.value == _on_slider(self._own_threshold):
+            self._quiet = True
+            self.threshold.value = _on_slider(own)
+            self._quiet = False
+        self._own_threshold = own
 
     def _list_results(self, chosen: Path | None = None) -> None:
         folders = [path.parent for path in self.place.results.glob("*/summary.json")]
@@ -367,6 +379,10 @@ class AnalysisPart:
 
 def _optional(name: str, placeholder: str = "") -> Any:
     return pn.widgets.TextInput(label=name, placeholder=placeholder, width=135)
+
+
+def _on_slider(threshold: float) -> float:
+    return min(max(round(threshold, 2), _LEAST_THRESHOLD), _MOST_THRESHOLD)
 
 
 def _stated(value: float | None) -> str:

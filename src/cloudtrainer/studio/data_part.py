@@ -70,8 +70,8 @@ class DataPart:
         self.upload = UploadButton(upload_to) if upload_to else None
         self.table.param.watch(self._chosen, "selection")
         self.frame.param.watch(self._frame_moved, "value")
-        self.add.on_click(self._add_path)
-        self.refresh_button.on_click(lambda _: self.refresh())
+        self.add.on_click(lambda _: pn.state.execute(self.add_from_path))
+        self.refresh_button.on_click(lambda _: pn.state.execute(self.refresh_aside))
         if self.upload is not None:
             self.upload.on_message(self._uploaded)
         self._frames = pn.Column(
@@ -176,20 +176,25 @@ class DataPart:
             )
         self.about.object = sentence("\n".join(lines))
 
-    def _add_path(self, _: Any) -> None:
+    async def add_from_path(self) -> None:
+        """Add the file whose path is given; it is copied in a thread."""
         if not self.path.value.strip():
             self.said.object = sentence("Give the path of a file first.", "wrong")
             return
+        self.add.disabled = True
+        self.said.object = sentence("Copying ...", "help")
         try:
-            said = add_by_path(self.place, self.path.value)
+            said = await asyncio.to_thread(add_by_path, self.place, self.path.value)
         except (CloudTrainerError, OSError) as error:
             self.said.object = sentence(str(error), "wrong")
             return
+        finally:
+            self.add.disabled = False
         self.path.value = ""
-        self.refresh()
+        await self.refresh_aside()
         self.said.object = sentence(f"Added {said}.", "good")
 
     def _uploaded(self, message: str, kind: str) -> None:
         if kind == "good":
-            self.refresh()
+            pn.state.execute(self.refresh_aside)
         self.said.object = sentence(message, kind)

@@ -131,7 +131,7 @@ def jobs(place: Workspace) -> list[Job]:
     if not _folder(place).is_dir():
         return []
     found = [Job(path) for path in _folder(place).iterdir() if (path / "request.json").is_file()]
-    return sorted(found, key=lambda job: float(job.request.get("asked_at", 0.0)))
+    return sorted(found, key=lambda job: job.name.partition("_")[2])
 
 
 def living_jobs(place: Workspace) -> list[Job]:

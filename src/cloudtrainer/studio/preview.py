@@ -9,7 +9,7 @@ from cloudtrainer.inference import Polarity, polarity_sign, read_stacks, video_m
 from cloudtrainer.video import Video
 
 # Below it a grid model's answers are noise; the page's slider begins here.
-LEAST_THRESHOLD = 0.05
+LEAST_THRESHOLD = 0.03
 
 
 @dataclass

@@ -81,7 +81,9 @@ def list_videos(place: Workspace) -> list[ListedVideo]:
     listed = [_with_labels(one, labels.get(one.path)) for one in listed]
     ledger = Ledger.open(place.ledger, place.model_folders())
     hashes = ContentHashes(place.cache / "content_hashes.json")
-    return [_with_state(one, ledger, hashes) for one in listed]
+    listed = [_with_state(one, ledger, hashes) for one in listed]
+    hashes.save()
+    return listed
 
 
 def _calibration(video: Video) -> str:

@@ -73,11 +73,9 @@ def _train(job: Job) -> dict[str, Any]:
     from cloudtrainer.training import train
 
     asked = job.request
-    start = asked.get("start")
     result = train(
         asked["workspace"],
         Config.from_dict(asked["config"]),
-        start=start or None,
         callbacks=[ProgressFile(job)],
         say=_say(job),
     )
