@@ -163,7 +163,7 @@ def summary(**more):
         "D_um2_per_s": entry, "alpha": None, "motion_type": "Undetermined", "tracks": 12,
         "particles_per_frame": 3.25,
     }  # fmt: skip
-    return {"measured": measured, "warnings": [], **more}
+    return {"measured": measured, "warnings": [], "video": {"name": "beads.tif"}, **more}
 
 
 def test_results_show_numbers_and_warnings_as_text(tmp_path):
@@ -308,3 +308,21 @@ def test_a_threshold_moved_by_hand_stays_with_another_model(place):
     part.threshold.value = 0.6
     part._take_threshold(0.3)
     assert part.threshold.value == 0.6
+
+
+def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
+    for folder, video in (("a", "beads.tif"), ("b", "gone.tif")):
+        (place.results / folder).mkdir()
+        (place.results / folder / "summary.json").write_text(
+            json.dumps(summary(video={"name": video}, calibration={}))
+        )
+    part = AnalysisPart(place)
+    part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
+    assert part.results.value == place.results / "a"
+    assert "Results of beads.tif" in part.result.numbers.object
+    part.video.value = place.videos / "unlabelled.tif"
+    assert part.results.value is None
+    assert not part.result.layout.visible
+    part.results.value = place.results / "b"
+    assert "Results of gone.tif" in part.result.numbers.object
+    assert "in pixels and frames" in part.result.numbers.object

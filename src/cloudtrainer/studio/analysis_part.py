@@ -1,6 +1,7 @@
 """The part *Analyse*: a video and a model, the threshold over its frames, and the results."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ BUNDLED = "bundled model"
 _LEAST_THRESHOLD, _MOST_THRESHOLD = 0.03, 0.99
 _LOOK_S = 1.0
 _THRESHOLD = "analysis.threshold"
+_NO_RESULTS = "none of this video yet"
 
 
 class AnalysisPart:
@@ -66,6 +68,7 @@ class AnalysisPart:
         self._preview: Preview | None = None
         self._preview_of: tuple[Any, ...] = ()
         self._awake = False
+        self._videos_of: dict[Path, str] = {}
         self._own_threshold = 0.5
         self._seen: tuple[str, str] | None = None
         self._wanted: tuple[int, float] | None = None
@@ -261,6 +264,7 @@ class AnalysisPart:
             end=max(1, len(video) - 1), value=0, disabled=len(video) == 1
         )  # fmt: skip
         self._quiet = False
+        self._show_results_of_video()
         self._look_soon()
 
     def _moved(self, event: Any) -> None:
@@ -342,12 +346,19 @@ class AnalysisPart:
         self._own_threshold = own
 
     def _list_results(self, chosen: Path | None = None) -> None:
-        folders = [path.parent for path in self.place.results.glob("*/summary.json")]
-        folders.sort(key=lambda folder: (folder / "summary.json").stat().st_mtime, reverse=True)
-        self.results.options = {folder.name: folder for folder in folders}
-        self.results.visible = bool(folders)
-        wanted = [folder for folder in folders if chosen and folder.name == chosen.name]
-        self.results.value = next(iter(wanted or folders), None)
+        found = [path.parent for path in self.place.results.glob("*/summary.json")]
+        found.sort(key=lambda folder: (folder / "summary.json").stat().st_mtime, reverse=True)
+        self._videos_of = {folder: _video_of(folder) for folder in found}
+        names = {f"{folder.name} ({video})": folder for folder, video in self._videos_of.items()}
+        self.results.param.update(options={_NO_RESULTS: None, **names}, visible=bool(found))
+        wanted = next((folder for folder in found if chosen and folder.name == chosen.name), None)
+        self._show_results_of_video(wanted)
+
+    def _show_results_of_video(self, wanted: Path | None = None) -> None:
+        """Show the newest results of the video that is chosen: never those of another one."""
+        name = Path(self.video.value).name if self.video.value else ""
+        mine = [folder for folder, video in self._videos_of.items() if video == name]
+        self.results.value = wanted or next(iter(mine), None)
         self._result_chosen(None)
 
     def _result_chosen(self, _: Any) -> None:
@@ -379,6 +390,15 @@ class AnalysisPart:
 
 def _optional(name: str, placeholder: str = "") -> Any:
     return pn.widgets.TextInput(label=name, placeholder=placeholder, width=135)
+
+
+def _video_of(folder: Path) -> str:
+    """Return the name of the video that results are of; of several, their names."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return str(summary["video"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "damaged"
 
 
 def _on_slider(threshold: float) -> float:

@@ -53,6 +53,14 @@ FASTER = {
     "training.devices": "more are faster",
     "optics.kind": "gaussian is faster",
 }
+_WORDS = {
+    "snr": "SNR",
+    "f1": "F1",
+    "unet": "U-Net",
+    "lr": "left and right",
+    "ud": "up and down",
+    "px2": "px²",
+}
 _UNIT_ENDINGS = ("_px", "_um", "_nm", "_s", "_frames")
 
 
@@ -165,7 +173,7 @@ def _field(name: str, field: FieldInfo, group: str) -> FormField:
     key, unit = name.partition(".")[2], unit_of(field)
     for ending in _UNIT_ENDINGS if unit else ():
         key = key.removesuffix(ending)
-    label = key.replace("_", " ")
+    label = " ".join(_WORDS.get(word, word) for word in key.split("_"))
     label = label[:1].upper() + label[1:]
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return FormField(

@@ -15,6 +15,7 @@ from cloudtrainer.studio.look import CARD, FIELD_CSS, sentence
 from cloudtrainer.studio.presets import AS_SET, PRESETS, preset_of, with_preset
 
 _WIDTH = 262
+_FOLDED = ("Augmentation",)
 
 
 class SettingsForm:
@@ -194,13 +195,9 @@ class SettingsForm:
             groups.setdefault(field.group, []).append(name)
         advanced = groups.pop(ADVANCED)
         cards = [
-            pn.Card(
-                self._cells(names),
-                title=group,
-                collapsible=group != "Training",
-                collapsed=group == "Augmentation",
-                **CARD,
-            )
+            _folded(group, [self._cells(names)])
+            if group in _FOLDED
+            else pn.Card(self._cells(names), title=group, collapsible=False, **CARD)
             for group, names in groups.items()
         ]
         sections: dict[str, list[str]] = {}
@@ -210,7 +207,7 @@ class SettingsForm:
         for section, names in sections.items():
             heading = f"<b>{section.capitalize()}</b>: {escape(_about(section))}"
             folded += [pn.pane.HTML(heading, margin=(8, 10, 0, 10)), self._cells(names)]
-        cards.append(pn.Card(*folded, title=ADVANCED, collapsed=True, **CARD))
+        cards.append(_folded(ADVANCED, folded))
         return pn.Column(
             pn.Row(
                 self.presets,
@@ -232,6 +229,18 @@ class SettingsForm:
             ),
             sizing_mode="stretch_width",
         )
+
+
+def _folded(title: str, content: list[Any]) -> Any:
+    """Return a folded part that is sent to the browser when it is first opened."""
+    card = pn.Card(title=title, collapsed=True, **CARD)
+
+    def fill(event: Any) -> None:
+        if not event.new and not card.objects:
+            card.objects = content
+
+    card.param.watch(fill, "collapsed")
+    return card
 
 
 def _about(section: str) -> str:

@@ -17,6 +17,7 @@ from cloudtrainer.video import Video
 _MOST_SIDE_PX = 1024
 _HEIGHT = 430
 _MOST_WIDTH = 480
+_CROWD = 150
 _GREYS = [f"#{level:02x}{level:02x}{level:02x}" for level in range(256)]
 
 
@@ -46,13 +47,13 @@ class FrameView:
             "x", "y", source=self.labels, size=17, marker="square", line_color=SKY, line_width=2,
             fill_alpha=0,
         )  # fmt: skip
-        found = self.figure.scatter(
+        self._circles = self.figure.scatter(
             "x", "y", source=self.detections, size=14, marker="circle", line_color=ORANGE,
             line_width=2, fill_alpha=0,
         )  # fmt: skip
         self.figure.add_tools(
             HoverTool(
-                renderers=[found],
+                renderers=[self._circles],
                 tooltips=[("x, y", "@x{0.00}, @y{0.00} px"), ("probability", "@probability{0.00}")],
             )
         )
@@ -119,7 +120,14 @@ class FrameView:
         """Put circles around detections ``x, y, probability``."""
         names = ("x", "y", "probability")
         data = {name: found[name].to_numpy(np.float32) for name in names}
-        in_turn(lambda: self.detections.update(data=data), self.pane)
+        # In a crowd large circles hide each other.
+        size = 14 if len(found) < _CROWD else 9
+
+        def change() -> None:
+            self._circles.glyph.size = size
+            self.detections.data = data
+
+        in_turn(change, self.pane)
 
     def _draw(self, frame: NDArray[Any]) -> None:
         height, width = frame.shape

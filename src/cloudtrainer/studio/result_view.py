@@ -54,7 +54,9 @@ class ResultView:
         self.layout.visible = True
         try:
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-            self.numbers.object = _STYLE + _numbers(summary) + self._links(folder)
+            self.numbers.object = (
+                _STYLE + _origin(summary) + _numbers(summary) + self._links(folder)
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.numbers.object = sentence(
                 f"{folder.name}: its summary.json cannot be read ({error}); analyse again", "wrong"
@@ -83,6 +85,20 @@ class ResultView:
 
 def _figure(folder: Path, name: str) -> Path:
     return folder / "figures" / f"{name}.png"
+
+
+def _origin(summary: dict[str, Any]) -> str:
+    """Say what the numbers are of, and how they came about."""
+    calibration, model = summary.get("calibration", {}), summary.get("model") or {}
+    pixel, interval = calibration.get("pixel_size_um"), calibration.get("frame_interval_s")
+    parts = [f"Results of {summary['video']['name']}"]
+    if pixel and interval:
+        parts.append(f"{pixel:.5g} um a pixel and {interval:.5g} s between frames")
+    else:
+        parts.append("in pixels and frames, for the calibration is not known")
+    if model:
+        parts.append(f"model {model['name']} at threshold {model['threshold']:.3g}")
+    return f"<p><b>{escape(parts[0])}</b>, {escape(', '.join(parts[1:]))}</p>"
 
 
 def _numbers(summary: dict[str, Any]) -> str:
