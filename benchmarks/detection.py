@@ -255,7 +255,7 @@ def main() -> None:
             flush=True,
         )
     memory = peak_memory_mb()
-    print(f"one frame of 2048 x 2048 px: {memory:.0f} MB at most; GPU: not measured")
+    print(f"one frame of 2048 x 2048 px: {memory:.0f} MB at most; GPU: see gpu.py")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "detection.json").write_text(
         json.dumps(

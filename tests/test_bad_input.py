@@ -248,6 +248,7 @@ def test_a_setting_out_of_its_range_is_refused(refused, option, value, setting):
         ("frame,particle,x,y\n-1,0,1,1\n", ["row 2", "column frame", "'-1'"]),
         ("frame,particle,x,y\n0.5,0,1,1\n", ["row 2", "column frame", "'0.5'"]),
         ("frame,particle,x,y\n0,0,1,1\n0,0,2,2\n", ["particle 0", "twice in frame 0"]),
+        ("frame,particle,x,y\n1700000000,0,1,1\n", ["column frame", "1700000000", "a time"]),
     ],
 )
 def test_a_table_that_is_none_of_tracks_is_refused(home, refused, text, said):
@@ -359,10 +360,10 @@ def full(*_, **__):
 
 
 @pytest.mark.parametrize(
-    "where", ["pandas.DataFrame.to_parquet", "cloudtrainer.analysis.run.write_json"]
+    "where", ["pandas.DataFrame.to_parquet", "cloudtrainer.analysis.single.write_json"]
 )
 def test_a_full_disk_leaves_nothing(refused, monkeypatch, where):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     monkeypatch.setattr(where, full)
     message = refused("analyze", "tracks.csv", "-o", "new/out")
     assert message.startswith("new/out: could not be written (No space left on device)")
@@ -370,14 +371,14 @@ def test_a_full_disk_leaves_nothing(refused, monkeypatch, where):
 
 
 def test_a_full_disk_leaves_older_results_as_they_were(home, command, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     assert command("analyze", "tracks.csv", "-o", "out")[0] == 0
     monkeypatch.setattr("pandas.DataFrame.to_parquet", full)
     refused("analyze", "tracks.csv", "-o", "out", "--overwrite")
 
 
 def test_a_result_that_cannot_replace_a_folder_changes_nothing(home, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / "out" / "tracks.csv").mkdir(parents=True)
     (home / "out" / "summary.json").write_text("older")
     message = refused("analyze", "tracks.csv", "-o", "out", "--overwrite")
@@ -403,7 +404,7 @@ def test_one_video_given_twice_is_refused(home, refused):
 
 
 def test_a_fault_after_the_first_of_several_leaves_nothing(home, refused, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
 
     def breaks(*_, **__):
         raise VideoError("video.tif: frame 4 cannot be decoded; copy it again")
@@ -432,7 +433,7 @@ def test_a_fault_of_ours_is_told_from_bad_input(home, command, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("[b]ours[/b]")
 
-    monkeypatch.setattr("cloudtrainer.analysis.run.measure", broken)
+    monkeypatch.setattr("cloudtrainer.analysis.single.measure", broken)
     before = contents(home)
     code, _, complaints = command("analyze", "tracks.csv", "-o", "out")
     assert code == 1
@@ -514,7 +515,7 @@ def test_tracks_that_tell_nothing_are_no_error(home, command, rows):
     ids=["one still particle", "one with gaps only"],
 )
 def test_one_odd_particle_does_not_stop_the_others(home, command, monkeypatch, extra):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / "t.csv").write_text(TRACKS + extra)
     code, _, complaints = command("analyze", "t.csv", "-o", "out")
     assert code == 0, complaints
@@ -523,8 +524,64 @@ def test_one_odd_particle_does_not_stop_the_others(home, command, monkeypatch, e
     assert np.isnan(alpha[9])
 
 
+def said_of(home, command, monkeypatch, rows, *options):
+    import json
+
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
+    (home / "t.csv").write_text("frame,particle,x,y\n" + rows)
+    code, output, complaints = command("analyze", "t.csv", "-o", "out", *options)
+    assert (code, complaints) == (0, "")
+    assert "nan" not in output.lower()
+    return json.loads((home / "out" / "summary.json").read_text(encoding="utf-8"))
+
+
+ROWS = TRACKS.partition("\n")[2]
+
+
+def test_tracks_that_never_move_are_counted_and_named(home, command, monkeypatch):
+    still = "".join(f"{f},9,5,5\n" for f in range(12))
+    warnings = said_of(home, command, monkeypatch, ROWS + still)["warnings"]
+    assert any("1 of 4 tracks are at exactly the same place" in text for text in warnings)
+
+
+def test_positions_along_one_line_are_not_measured(home, command, monkeypatch):
+    line = "".join(f"{row.rpartition(',')[0]},7\n" for row in ROWS.splitlines())
+    summary = said_of(home, command, monkeypatch, line)
+    assert summary["measured"]["D_px2_per_frame"] is None
+    assert "along y is exactly zero" in " ".join(summary["warnings"])
+
+
+def test_frames_that_are_apart_everywhere_may_be_times(home, command, monkeypatch):
+    times = "".join(
+        f"{33 * int(row.partition(',')[0])},{row.partition(',')[2]}\n" for row in ROWS.splitlines()
+    )
+    warnings = said_of(home, command, monkeypatch, times)["warnings"]
+    assert any("33 frames apart or more" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "interval", "said"),
+    [
+        ("352.78", "0.05", ["print at 72 dpi"]),
+        ("264.58", "0.05", ["print at 96 dpi"]),
+        ("0.1", "30", ["give --frame-interval-s 0.03333"]),
+        ("352.78", "25", ["print at 72 dpi", "give --frame-interval-s 0.04"]),
+        ("0.1", "0.05", []),
+        ("0.65", "10", []),
+    ],
+)
+def test_a_calibration_that_looks_like_something_else_is_asked_about(
+    home, command, monkeypatch, pixel, interval, said
+):
+    scale = ("--pixel-size-um", pixel, "--frame-interval-s", interval)
+    warnings = said_of(home, command, monkeypatch, ROWS, *scale)["warnings"]
+    asked = [text for text in warnings if " dpi" in text or "common frame rate" in text]
+    assert len(asked) == len(said)
+    assert all(part in text for part, text in zip(said, asked, strict=True))
+
+
 def test_particles_that_flow_are_no_error(home, command, monkeypatch):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     rows = [
         f"{f},{p},{10 * p + 0.3 * np.sin(f * (p + 1))},{f}\n" for p in range(3) for f in range(12)
     ]
@@ -550,7 +607,7 @@ def test_particles_that_flow_are_no_error(home, command, monkeypatch):
     ],
 )
 def test_any_name_is_said_as_it_is(home, command, refused, monkeypatch, name):
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
     (home / name).write_text("a,b\n1,2\n")
     assert refused("analyze", name, "-o", "bad").startswith(name)
     (home / name).write_text(TRACKS)

@@ -69,6 +69,9 @@ def test_every_option_has_a_line_of_help(command, verb):
         ("--pixel-size-um", "[um]"),
         ("--frame-interval-s", "[s]"),
         ("--exposure-s", "[s]"),
+        ("--particle-radius-um", "[um]"),
+        ("--viscosity-pa-s", "[Pa s]"),
+        ("--temperature-c", "[degrees Celsius]"),
         ("--search-range", "[px]"),
         ("--memory", "[frames]"),
         ("--region", "[px]"),
@@ -88,7 +91,8 @@ def test_what_is_not_given_is_left_to_the_file_and_the_settings(command, handed_
     assert str(call.out) == "out"
     for name in (
         "model", "pixel_size_um", "frame_interval_s", "exposure_s", "frames", "region", "channel",
-        "plane",
+        "plane", "temperature_K", "particle_radius_um", "viscosity_Pa_s", "wall_distance_um",
+        "static_error_um",
     ):  # fmt: skip
         assert getattr(call, name) is None
     assert call.overwrite is False
@@ -115,6 +119,24 @@ def test_what_is_given_arrives(command, handed_on):
     assert (settings.search_range_px, settings.memory_frames) == (7.5, 1)
     assert (settings.min_track_frames, settings.threshold) == (9, 0.3)
     assert (settings.polarity, settings.drift) == ("dark", "none")
+
+
+def test_degrees_celsius_arrive_as_kelvin_and_errors_as_shares(command, handed_on):
+    code, *_ = command(
+        "analyze", "v.tif", "-o", "out", "--temperature-c", "37", "--temperature-error-k", "0.5",
+        "--particle-radius-um", "0.1", "--particle-radius-relative-error", "0.05",
+        "--viscosity-pa-s", "7e-4", "--viscosity-relative-error", "0.02", "--wall-distance-um", "5",
+        "--static-error-um", "0.02", "--time-scale-s", "0.1", "--time-scale-s", "2",
+        "--static-specks", "keep",
+    )  # fmt: skip
+    assert code == 0
+    (call,) = handed_on
+    assert call.temperature_K == pytest.approx(310.15)
+    assert (call.particle_radius_um, call.viscosity_Pa_s) == (0.1, 7e-4)
+    assert (call.particle_radius_relative_error, call.viscosity_relative_error) == (0.05, 0.02)
+    assert (call.temperature_error_K, call.wall_distance_um) == (0.5, 5.0)
+    assert (call.static_error_um, call.time_scales_s) == (0.02, [0.1, 2.0])
+    assert call.config.analysis.static_specks == "keep"
 
 
 @pytest.mark.parametrize(

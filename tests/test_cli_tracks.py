@@ -1,9 +1,11 @@
-"""`cloudtrainer tracks convert`: from any tracks that are read to another program's."""
+"""`cloudtrainer tracks`: detections linked, and tracks for other programs."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cloudtrainer.annotations import read_tracks
+from cloudtrainer.tracking import track_particles
 
 TRACKS = "frame,particle,x,y\n" + "".join(f"{f},{p},{f}.25,{p}.5\n" for p in (0, 1) for f in (0, 1))
 
@@ -100,3 +102,52 @@ def test_bad_input_ends_in_one_line_and_exit_2(
     assert complaints.count("\n") == 1
     assert message in complaints
     assert {each.name for each in tmp_path.iterdir()} <= {"tracks.csv"}
+
+
+def moving(particles=30, frames=40):
+    rng = np.random.default_rng(3)
+    steps = rng.normal(0, 1, (frames, particles, 2))
+    steps[0] = rng.uniform(0, 400, (particles, 2))
+    x, y = steps.cumsum(axis=0).reshape(-1, 2).T
+    return pd.DataFrame({"frame": np.repeat(np.arange(frames), particles), "x": x, "y": y})
+
+
+def test_detections_are_linked(command, tmp_path):
+    source, out = tmp_path / "detections.parquet", tmp_path / "tracks.parquet"
+    moving().to_parquet(source)
+    code, said, complaints = command("tracks", "link", source, "-o", out)
+    assert (code, complaints) == (0, "")
+    first, second = said.splitlines()
+    assert first.startswith("Search range ")
+    assert second == f"Linked 1200 of 1200 detections into 30 tracks: {out}"
+    expected = track_particles(moving(), search_range=None)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected)
+    assert command("tracks", "link", source, "-o", out)[0] == 2
+    code, said, _ = command(
+        "tracks", "link", source, "-o", out, "--overwrite", "--search-range", 6, "--memory", 0
+    )
+    assert code == 0
+    assert said.startswith("Linked ")
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "message"),
+    [
+        (moving().iloc[::-1], (), "sort the table by frame first"),
+        (moving().drop(columns="y"), (), "no column y"),
+        (moving(), ("--search-range", "-3"), "search_range must be a positive number"),
+        (None, (), "not a Parquet file, or damaged or cut short"),
+    ],
+)
+def test_detections_that_cannot_be_linked(command, tmp_path, table, arguments, message):
+    source, out = tmp_path / "detections.parquet", tmp_path / "tracks.parquet"
+    if table is None:
+        source.write_text("frame,x,y\n", encoding="utf-8")
+    else:
+        table.to_parquet(source)
+    code, said, complaints = command("tracks", "link", source, "-o", out, *arguments)
+    assert (code, said) == (2, "")
+    assert complaints.startswith("error: ")
+    assert complaints.count("\n") == 1
+    assert message in complaints
+    assert list(tmp_path.iterdir()) == [source]

@@ -216,6 +216,7 @@ def test_an_analysis_keeps_its_twin_and_takes_it_again(video, tmp_path, monkeypa
     assert any("were found" in line for line in said)
     assert (out / "twin" / "model" / "weights.safetensors").is_file()
     assert first.summary["twin"]["particles"]["found_per_frame"] == pytest.approx(5, abs=1)
+    assert "trained for the recording, without labels" in (out / "methods.txt").read_text()
 
     def refuse(*_, **__):
         raise AssertionError("trained again")

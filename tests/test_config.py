@@ -349,3 +349,8 @@ def test_the_form_of_version_3_has_its_defaults_and_takes_its_ranges(name):
         for value in others:
             changed = base.with_values([f"{name}={json.dumps(value)}"])
             assert changed.to_dict()[section][key] == value
+
+
+def test_splits_need_the_engine_that_knows_them():
+    with pytest.raises(ConfigError, match="needs the linking_engine laptrack"):
+        Config.from_dict({"analysis": {"split_merge_range_px": 3}})

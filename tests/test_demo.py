@@ -61,7 +61,7 @@ def demonstrate(tmp_path, monkeypatch, experiment):
     monkeypatch.setattr(demo, "simulate_experiment", lambda settings: experiment)
     monkeypatch.setattr(demo, "_keep_model", lambda *_: None)
     monkeypatch.setattr("cloudtrainer.analysis.run.load_model", lambda model: model)
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])
 
     def run(table):
         monkeypatch.setattr(
@@ -89,8 +89,8 @@ def test_the_summary_adds_truth_detection_and_seconds(demonstrate, found):
     result = demonstrate(found)
     summary = json.loads((result.results / "summary.json").read_text(encoding="utf-8"))
     assert set(summary) == {
-        "measured", "calibration", "warnings", "checks", "config", "model", "version", "video",
-        "truth", "detection", "seconds",
+        "measured", "mobility", "calibration", "warnings", "checks", "config", "model", "version",
+        "video", "truth", "detection", "seconds",
     }  # fmt: skip
     assert summary["truth"] == {"D_um2_per_s": 0.5, "alpha": 1.0}
     assert set(summary["detection"]) == {"f1", "rmse_px", "bound_px"}

@@ -37,6 +37,7 @@ TRAINING = {
         "clutter_share": 0.0,
         "compressed_share": 0.0,
         "speck_share": 0.0,
+        "smeared_share": 0.0,
     },
 }
 

@@ -22,4 +22,4 @@ def stand_in(monkeypatch):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Draw no figures, which take most of the time."""
-    monkeypatch.setattr("cloudtrainer.analysis.run.draw", lambda *_: [])
+    monkeypatch.setattr("cloudtrainer.analysis.single.draw", lambda *_: [])

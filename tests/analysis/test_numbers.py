@@ -85,6 +85,49 @@ def test_particles_that_differ_are_called_so(tmp_path):
     assert not any("particles differ" in text for text in alike.summary["warnings"])
 
 
+def test_how_much_particles_differ_is_in_the_summary_and_in_the_table(tmp_path):
+    rng = np.random.default_rng(4)
+    tables = [
+        brownian_tracks(1, 40, np.sqrt(variance), seed=int(number)).assign(particle=number)
+        for number, variance in enumerate(rng.choice([0.2, 2.0], 40))
+    ]
+    found = analyze(pd.concat(tables, ignore_index=True), tmp_path / "out")
+    entry = found.summary["measured"]["D_spread"]
+    assert entry["low"] < 0.9 / 1.1 < entry["high"]
+    assert entry["particles"] == 40
+    assert entry["low"] > 0.3
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "spread of D between particles" in report
+    few = analyze(brownian_tracks(4, 40, 1.0), tmp_path / "few")
+    assert few.summary["measured"]["D_spread"] is None
+
+
+def shaken(rate, amplitude_px):
+    """Tracks that vibrate along x, each at its own phase."""
+    tracks = brownian_tracks(80, 120, 1.0, noise_px=0.3, seed=21)
+    phase = np.random.default_rng(22).uniform(0, 2 * np.pi, 80)[tracks["particle"]]
+    moved = amplitude_px * np.sin(2 * np.pi * rate * tracks["frame"] + phase)
+    return tracks.assign(x=tracks["x"] + moved)
+
+
+def test_D_comes_from_long_lags_where_they_help_and_nowhere_else(tmp_path):
+    # Steps of variance 1 an axis: D = 0.5 px^2 a frame.
+    fast = analyze(shaken(0.4, 0.8), tmp_path / "fast", frame_interval_s=0.02, pixel_size_um=1.0)
+    assert fast.diffusion.stride == 5
+    assert fast.diffusion.low < 0.5 / 0.02 < fast.diffusion.high
+    assert any("line at 20" in text and "Hz" in text for text in fast.summary["warnings"])
+    slow = analyze(shaken(0.05, 3.0), tmp_path / "slow")
+    assert slow.diffusion.stride == 1
+    assert any("cycles a frame" in text for text in slow.summary["warnings"])
+
+    uneven = brownian_tracks(120, 60, 1.0, noise_px=0.3, seed=23)
+    first = uneven.groupby("particle")["x"].transform("first")
+    uneven["x"] = first + (0.7 + 0.6 * first / 1000) * (uneven["x"] - first)
+    found = analyze(uneven, tmp_path / "uneven")
+    assert found.diffusion.stride == 1
+    assert any("in the right half" in text for text in found.summary["warnings"])
+
+
 def test_several_tables_give_their_mean_with_students_interval(tmp_path):
     paths = []
     for seed in range(3):

@@ -16,6 +16,8 @@ from cloudtrainer.errors import WorkspaceError
 TOP = {
     "measured", "calibration", "warnings", "checks", "config", "model", "version", "video",
 }  # fmt: skip
+# Written where temperature and radius are given.
+OF_MATERIAL = {"moduli.csv", "figures/moduli.png", "figures/moduli.svg"}
 ESTIMATE = {"value", "standard_error", "low", "high", "method"}
 MOTION_TYPES = {
     "Normal Brownian diffusion",
@@ -72,7 +74,7 @@ def video_run(tmp_path_factory):
 
 
 def test_the_folder_of_a_video_holds_every_file_and_no_other(video_run):
-    assert files_in(video_run.out) == set(RESULTS)
+    assert files_in(video_run.out) == set(RESULTS) - OF_MATERIAL
     assert [path.name for path in sorted(video_run.out.parent.iterdir())] == [
         "gel <b>100$ & “ä 1.tif",
         "out",
@@ -81,7 +83,7 @@ def test_the_folder_of_a_video_holds_every_file_and_no_other(video_run):
 
 def test_the_summary_has_the_keys_that_others_rely_on(video_run):
     summary = strict_json(video_run.out / "summary.json")
-    assert set(summary) == TOP
+    assert set(summary) == TOP | {"mobility"}
     measured = summary["measured"]
     assert measured.keys() >= {
         "D_um2_per_s", "alpha", "particles_per_frame", "tracks", "localisation_error_um",
@@ -169,7 +171,7 @@ def test_the_report_needs_nothing_from_outside_and_shows_everything(video_run):
     assert "script" not in page.tags
     assert "url(" not in (video_run.out / "report.html").read_text(encoding="utf-8")
     figures = {name for name in files_in(video_run.out) if name.endswith(".png")}
-    assert page.tags.count("img") == len(figures) == 8
+    assert page.tags.count("img") == len(figures) == 11
     for warning in video_run.summary["warnings"]:
         assert warning in page.text
     D = video_run.diffusion
@@ -309,7 +311,7 @@ def test_a_video_and_a_table_together(tmp_path, stand_in, without_pictures):
     brownian_tracks(12, 20, 0.7).to_csv(table, index=False)
     found = analyze([video, table], tmp_path / "out")
     assert {path.name for path in found.out.iterdir()} == {
-        "report.html", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
+        "report.html", "methods.txt", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
     }  # fmt: skip
     # Only the video says how many particles there are in a frame.
     assert found.summary["measured"]["particles_per_frame"] == pytest.approx(9, abs=0.3)

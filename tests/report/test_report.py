@@ -91,6 +91,16 @@ def test_nothing_is_fetched_and_nothing_runs():
     assert "http" not in re.sub(r"base64,[\w+/=]+", "", html)
 
 
+def test_the_methods_are_one_text_to_select_and_copy():
+    page = Page(render_report(report(methods="Text.\n\nReferences\n[1] A\n[2] B")))
+    assert "References\n[1] A\n[2] B" in page.texts("p")
+    assert {"class": "text"} in page.attributes("div")
+    (style,) = page.texts("style")
+    assert "user-select: all" in style
+    assert any("methods.txt" in text for text in page.texts("p"))
+    assert "methods.txt" not in render_report(report(methods=""))
+
+
 def test_pictures_are_inside_with_a_text_for_those_who_do_not_see_them():
     (image,) = Page(render_report(report())).attributes("img")
     kind, data = image["src"].split(",")

@@ -20,6 +20,7 @@ STILL = {
     "clutter_share": 0.0,
     "compressed_share": 0.0,
     "speck_share": 0.0,
+    "smeared_share": 0.0,
 }
 EMPTY = {**STILL, "density_per_1000_px2": [0, 0]}
 

@@ -13,6 +13,7 @@ PLAIN = {
     "clutter_share": 0.0,
     "compressed_share": 0.0,
     "speck_share": 0.0,
+    "smeared_share": 0.0,
 }
 
 
@@ -90,7 +91,11 @@ def test_particles_are_brighter_than_the_ground_and_where_the_truth_says():
 
 def test_every_property_lies_in_its_range(monkeypatch):
     settings = SceneSettings(
-        spot_sigma_px=[1.2, 2.0], peak_snr=[4, 9], background_photons=[30, 60], ring_share=1.0
+        spot_sigma_px=[1.2, 2.0],
+        peak_snr=[4, 9],
+        background_photons=[30, 60],
+        ring_share=1.0,
+        smeared_share=0.0,
     )
     particles, _ = drawn_spots(monkeypatch, settings)
     lit = particles.peak > 0

@@ -25,7 +25,6 @@ NUMBERS = {
     "optics.numerical_aperture": "0.7",
     "camera.bits": "12",
     "analysis.threshold": "0.5",
-    "analysis.search_range_px": "4.5",
     "analysis.min_relative_probability": "0.5",
 }
 TEXTS = {"model.name": "gold beads, «60 nm»", "training.strategy": "ddp"}
@@ -49,7 +48,7 @@ def other_value(name, field, default):
         return TEXTS[name], TEXTS[name]
     if field.kind == "several":
         return SEVERAL[name]
-    text = NUMBERS.get(name)
+    text = NUMBERS.get(name, "4.5" if default is None else None)
     if text is None:
         text = str(default + 1) if isinstance(default, int) else f"{default * 0.9 or 0.1:.6g}"
     return text, json.loads(text)

@@ -1,4 +1,5 @@
-import logging
+import time
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,8 @@ from brownian import detections
 
 from cloudtrainer.errors import ConfigError, LabelError
 from cloudtrainer.tracking import track_particles
+from cloudtrainer.tracking.frame_linker import FrameLinker
+from cloudtrainer.tracking.linking import link_positions
 
 
 def line(frames, x=5.0, y=5.0):
@@ -26,17 +29,50 @@ def test_dilute_particles_are_followed_without_a_mistake():
     assert first.is_monotonic_increasing
 
 
-def test_links_equal_those_of_trackpy_itself():
+def same_partition(one, other):
+    pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
+    return len(pairs) == pairs["one"].nunique() == pairs["other"].nunique()
+
+
+@pytest.mark.parametrize(
+    ("particles", "size", "reach", "memory"),
+    [(150, 256, 6, 2), (150, 256, 9, 0), (80, 128, 7, 3), (60, 512, 40, 5), (20, 64, 8, 1)],
+)
+def test_links_equal_those_of_trackpy(particles, size, reach, memory):
     import trackpy
 
-    table = detections(particles=150, step_sd=1.5, frames=25, false=0.1, missed=0.1, size=256)
     trackpy.quiet()
-    theirs = trackpy.link(table, 6, memory=2)["particle"].to_numpy()
-    ours = track_particles(table, 6, memory=2, min_track_frames=0)
-    ours = ours.merge(table.assign(theirs=theirs), on=["frame", "x", "y"])
-    assert len(ours) == len(table)
-    assert ours.groupby("particle")["theirs"].nunique().max() == 1
-    assert ours.groupby("theirs")["particle"].nunique().max() == 1
+    for seed in range(3):
+        table = detections(
+            particles, 1.5, frames=15, size=size, false=0.1, missed=0.15, seed=100 + seed
+        )
+        table = table[table["frame"] != 8]
+        theirs = trackpy.link(table, reach, memory=memory)["particle"].to_numpy()
+        frames, positions = table["frame"].to_numpy(), table[["y", "x"]].to_numpy()
+        assert same_partition(link_positions(frames, positions, reach, memory), theirs)
+
+
+def test_no_links_have_a_smaller_sum():
+    """All assignments of four particles, one by one."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        before, after = rng.uniform(0, 8, (2, 4, 2))
+        linker = FrameLinker(5.0, memory=0)
+        particles = linker.link(0, before).tolist() + linker.link(1, after).tolist()
+        square = ((after[:, None] - before) ** 2).sum(axis=2)
+        least = min(
+            sum(min(square[k, i], 25.0) for k, i in enumerate(order))
+            for order in permutations(range(4))
+        )
+        links = [(k, i) for k, i in enumerate(particles[4:]) if i < 4]
+        found = sum(square[k, i] for k, i in links) + 25.0 * (4 - len(links))
+        assert found == pytest.approx(least, abs=1e-5)
+
+
+def test_a_step_of_exactly_the_search_range_is_linked_also_in_a_crowd():
+    linker = FrameLinker(5.0, memory=0)
+    linker.link(0, np.array([[0.0, 0.0], [0.0, 10.0]]))
+    assert linker.link(1, np.array([[0.0, 5.0], [0.0, 15.0]])).tolist() == [0, 1]
 
 
 def test_crowds_that_trackpy_gives_up_on_are_linked():
@@ -49,6 +85,14 @@ def test_crowds_that_trackpy_gives_up_on_are_linked():
     steps = tracks.sort_values(["particle", "frame"])
     right = steps["truth"].diff()[steps["particle"].diff() == 0] == 0
     assert right.mean() > 0.85
+
+
+def test_time_does_not_explode_with_the_crowd():
+    """All 2000 particles are within reach of each other, over a chain of neighbours."""
+    table = detections(particles=2000, step_sd=1.0, frames=3, size=256)
+    begin = time.process_time()
+    track_particles(table, search_range=15, min_track_frames=2)
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize(("memory", "particles"), [(3, 1), (2, 2)])
@@ -102,11 +146,15 @@ def test_missing_columns_and_bad_settings():
         track_particles(line([0]), memory=-1)
 
 
-def test_linking_leaves_logging_and_its_input_as_they_were():
-    logger = logging.getLogger("trackpy")
-    before = logger.level
+def test_linking_leaves_its_input_as_it_was():
     table = line([3, 1, 2])
     copy = table.copy()
     track_particles(table)
-    assert logger.level == before
     pd.testing.assert_frame_equal(table, copy)
+
+
+def test_an_unknown_engine_and_splits_without_laptrack_are_refused():
+    with pytest.raises(ConfigError, match="engine must be trackpy or laptrack, not 'lap'"):
+        track_particles(line([0]), engine="lap")
+    with pytest.raises(ConfigError, match="knows no splits and merges: take laptrack"):
+        track_particles(line([0]), split_merge_range=3)

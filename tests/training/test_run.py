@@ -477,6 +477,7 @@ def test_a_few_hundred_steps_find_easy_particles():
                 "clutter_share": 0.0,
                 "compressed_share": 0.0,
                 "speck_share": 0.0,
+                "smeared_share": 0.0,
             },
         }
     )

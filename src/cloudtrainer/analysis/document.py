@@ -4,13 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
-from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable
+from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.version import __version__
 
@@ -24,6 +26,8 @@ def video_report(
     measured: Measurement,
     summary: dict[str, Any],
     pictures: list[Picture],
+    material: MaterialFindings,
+    transport: Transport | None = None,
     twin: TwinModel | None = None,
 ) -> Report:
     """Return the report of one video or table of tracks."""
@@ -33,8 +37,19 @@ def video_report(
         headline=_headline(measured, summary),
         warnings=tuple(summary["warnings"]),
         figures=(*(picture.figure for picture in pictures), *_twin_figure(twin)),
-        tables=(_numbers_table(tracked, measured, summary), _checks_table(measured)),
-        methods=_methods(source, tracked, measured, summary),
+        tables=(
+            _numbers_table(tracked, measured, summary),
+            *material_table(material),
+            *(transport_tables(transport) if transport is not None else ()),
+            _checks_table(measured),
+        ),
+        methods=methods_text(
+            summary,
+            [
+                *material_methods(material),
+                *(transport_methods(transport) if transport is not None else ()),
+            ],
+        ),
         settings=summary["config"],
         provenance={
             "video": summary["video"],
@@ -89,6 +104,7 @@ def combined_report(
                 note="In brackets: 95% intervals over the particles of the video.",
             ),
         ),
+        methods=methods_text(summary),
         provenance={
             "videos": {single["video"]["name"]: single["video"]["sha256"] for _, single in singles},
             "version": __version__,
@@ -167,6 +183,21 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             "MSD = 4 K t^alpha + offset",
         ),
     ]
+    spread = measured.spread
+    rows.append(
+        (
+            "spread of D between particles",
+            with_interval(spread.value, spread.low, spread.high, "1"),
+            "standard deviation over mean, without each track's own uncertainty"
+            if np.isfinite(spread.value)
+            else spread.reason,
+        )
+    )
+    motion, shares = measured.motion_class, found["motion_of_tracks"]
+    rows.append(("kind of motion, all tracks", motion.motion_model, motion.sentence))
+    if shares:
+        kinds = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in shares.items())
+        rows.append(("kind of motion, each track alone", kinds, "reasons in the table particles"))
     if full is not None and abs(full - measured.anomalous.alpha.value) > _WORTH_SAYING:
         rows.append(
             (
@@ -209,59 +240,6 @@ def _checks_table(measured: Measurement) -> ReportTable:
     return ReportTable(
         "Does the model hold?", ("check", "passed", "number", "what it is", "what it says"), rows
     )
-
-
-def _methods(
-    source: Source, tracked: Tracked, measured: Measurement, summary: dict[str, Any]
-) -> str:
-    """Return a paragraph for the methods of a paper, with this analysis's own numbers."""
-    settings = summary["config"]
-    D = measured.diffusion
-    parts = []
-    if source.video is not None:
-        learned = (
-            ", trained without labels on simulated scenes that match the background, noise, "
-            "shapes, brightness and density measured in the video"
-            if "twin" in summary
-            else ""
-        )
-        parts.append(
-            f"Particles were located by a neural network (cloudtrainer {__version__}){learned}."
-        )
-    if tracked.search_range_px is not None:
-        parts.append(
-            "Positions were linked by the least sum of squared steps (Crocker & Grier 1996) at a "
-            f"search range of {tracked.search_range_px:.1f} px and a memory of "
-            f"{settings['memory_frames']} frames; tracks seen in fewer than "
-            f"{settings['min_track_frames']} frames were dropped."
-        )
-    if tracked.specks:
-        parts.append(f"{tracked.specks} places that never moved were masked.")
-    if tracked.left_out:
-        parts.append(
-            f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks were left out, "
-            f"{tracked.how_left_out}."
-        )
-    parts.append(tracked.drift.sentence)
-    if not np.isfinite(D.value):
-        return " ".join(parts)
-    over = f" over {D.stride} frames" if D.stride > 1 else ""
-    widened = ", that of D widened to hold what longer displacements give" if D.stride > 1 else ""
-    exposure = (
-        "the offset of the mean squared displacement, which localisation error raises and motion "
-        "blur lowers, was a free parameter"
-        if source.exposure_s is None
-        else f"motion blur followed from the exposure of {source.exposure_s:.4g} s and the "
-        "localisation error was a free parameter"
-    )
-    parts.append(
-        f"The diffusion coefficient was estimated by maximum likelihood from the displacements"
-        f"{over} of {D.particles} tracks ({D.displacements} displacements; Berglund 2010, Phys. "
-        f"Rev. E 82, 011917); {exposure}. The anomalous exponent was estimated by maximum "
-        "likelihood for fractional Brownian motion with the same offset. Intervals are 95%, by "
-        f"bootstrap over particles{widened}."
-    )
-    return " ".join(parts)
 
 
 def _entry_text(entry: dict[str, Any] | None) -> str:

@@ -11,17 +11,26 @@ from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
     AnomalousEstimate,
     Check,
+    DiffusionSpread,
     DisplacementCorrelations,
+    DisplacementDistribution,
     Estimate,
     MeanSquaredDisplacement,
     Motion,
+    MotionClass,
+    NonGaussianParameter,
     check_model,
+    classify_motion,
+    diffusion_spread,
     displacement_correlations,
+    displacement_distribution,
     estimate_anomalous,
     estimate_diffusion,
     mean_squared_displacement,
     motion_type,
+    non_gaussian_parameter,
 )
+from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
@@ -44,16 +53,28 @@ class Measurement:
         D; from long lags where the model failed at short ones.
     short_lag_diffusion : Estimate or None
         D from all displacements, where `diffusion` is from long lags.
+    long_lags_frames : tuple of int
+        The lags whose D lies in the interval of `diffusion`, where that is from long lags.
     anomalous : AnomalousEstimate
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
-        The kind of motion.
+        The kind of motion, by the exponent of the ensemble.
+    motion_class : MotionClass
+        The kind of motion of the ensemble by the likelihoods of all kinds. Its model is that of
+        `motion` where the two contradict each other, or it cannot choose.
+    spread : DiffusionSpread
+        How D differs between particles, from the same lags as `diffusion`.
     checks : tuple of Check
         Tests of the model.
     correlations : DisplacementCorrelations
         What the first of them rests on.
+    distributions : tuple of DisplacementDistribution
+        Displacements over one frame, and over the middle lag of `non_gaussian`.
+    non_gaussian : NonGaussianParameter
+        How far they are from a Gaussian.
     particles : DataFrame
-        One row a particle: ``particle, first_frame, frames, D..., alpha...``.
+        One row a particle: ``particle, first_frame, frames, D..., alpha..., motion_model,
+        motion_p_value, confinement_radius..., speed..., motion_reason``.
     warnings : tuple of str
         What the user should know.
     """
@@ -61,10 +82,15 @@ class Measurement:
     msd: MeanSquaredDisplacement
     diffusion: Estimate
     short_lag_diffusion: Estimate | None
+    long_lags_frames: tuple[int, ...]
     anomalous: AnomalousEstimate
     motion: Motion
+    spread: DiffusionSpread
+    motion_class: MotionClass
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
+    distributions: tuple[DisplacementDistribution, ...]
+    non_gaussian: NonGaussianParameter
     particles: pd.DataFrame
     warnings: tuple[str, ...]
 
@@ -82,15 +108,20 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     def anomalous_at(stride: int) -> AnomalousEstimate:
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
-    checks = check_model(tracks)
+    checks = check_model(
+        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+    )
     failed = [check for check in checks if not check.passed]
     diffusion = short = diffusion_at(1)
     stride = 1
+    lags: tuple[int, ...] = ()
     warnings = [check.sentence for check in failed]
-    if any(_long_lags_help(check) for check in failed):
-        from_long = _widened([diffusion_at(frames) for frames in LONG_LAGS_FRAMES])
+    if any(check.long_lags_help for check in failed):
+        at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
+        from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
             diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
+            lags = tuple(one.stride for one in at_lags if np.isfinite(one.value))
             warnings.append(
                 f"D and alpha are therefore taken from displacements over {stride} frames, "
                 f"which gives D = {diffusion}; all displacements would give {short}."
@@ -102,7 +133,14 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             )
     anomalous = anomalous_at(stride)
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
-    warnings += _reservations(diffusion, motion)
+    likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
+    motion_class = _agreed(motion, likeliest)
+    warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
+    if motion_class is not likeliest and likeliest.motion_model != "undetermined":
+        warnings.append(
+            f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
+            "the kinds of the single tracks."
+        )
     if tracked.left_out:
         everything = estimate_diffusion(
             subtract_drift(tracked.linked, settings.drift).tracks,
@@ -117,25 +155,28 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             f"{tracked.why_left_out}. With them D would be {everything}. "
             "--min-relative-probability 0 keeps all."
         )
+    non_gaussian = non_gaussian_parameter(tracks, frame_interval_s=interval)
     return Measurement(
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
+        long_lags_frames=lags,
         anomalous=anomalous,
         motion=motion,
+        spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
+        motion_class=motion_class,
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
+        distributions=tuple(
+            displacement_distribution(
+                tracks, int(lag), frame_interval_s=interval, pixel_size_um=pixel
+            )
+            for lag in sorted({1, int(non_gaussian.lag[len(non_gaussian.lag) // 2])})
+        ),
+        non_gaussian=non_gaussian,
         particles=_particles(tracks, source, stride),
         warnings=tuple(warnings),
     )
-
-
-def _long_lags_help(check: Check) -> bool:
-    """Return whether a failed check speaks of what dies away at long lags.
-
-    Displacements that turn back, as in a cage, do not: no lag is then better than another.
-    """
-    return not check.name.startswith("displacement correlations") or check.number > 0
 
 
 def _widened(estimates: list[Estimate]) -> Estimate:
@@ -145,6 +186,56 @@ def _widened(estimates: list[Estimate]) -> Estimate:
     if not np.isfinite(first.value):
         return first
     return replace(first, low=min(first.low, *values), high=max(first.high, *values))
+
+
+def _oddities(tracks: pd.DataFrame) -> list[str]:
+    """Say what is odd in the tracks themselves, and changes D without making it impossible."""
+    ordered = tracks.sort_values(["particle", "frame"])
+    step = ordered[["particle", "frame", "x", "y"]].diff()
+    step = step[step["particle"] == 0]
+    if step.empty:
+        return []
+    said = []
+    moved = (step[["x", "y"]] != 0).any(axis=1).groupby(ordered.loc[step.index, "particle"]).any()
+    if moved.any() and not moved.all():
+        said.append(
+            f"{(~moved).sum()} of {len(moved)} tracks are at exactly the same place in all frames, "
+            "as no measured position is: they count as particles that do not move, and make D "
+            "smaller. Remove them if another program filled them in."
+        )
+    nearest = int(step["frame"].min())
+    if nearest > 1:
+        said.append(
+            f"No track has positions in neighbouring frames: they are {nearest} frames apart or "
+            "more. D is right only if the column frame counts the frames, and holds no times."
+        )
+    return said
+
+
+def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
+    """Return the kind of motion, that of the exponent where the likelihoods contradict it.
+
+    The exponent's test resamples the particles, and so holds for particles that differ.
+    """
+    possible = {
+        BROWNIAN: ("brownian",),
+        SUBDIFFUSIVE: ("confined", "anomalous", "immobile"),
+        SUPERDIFFUSIVE: ("directed", "anomalous"),
+        UNDETERMINED: ("immobile",),
+    }
+    if found.motion_model in possible[motion.motion_type]:
+        return found
+    nan = float("nan")
+    undecided = found.motion_model == "undetermined" and motion.motion_model != "undetermined"
+    return replace(
+        found,
+        motion_model=motion.motion_model,
+        confinement_radius=nan,
+        confinement_radius_error=nan,
+        speed=nan,
+        speed_error=nan,
+        sentence=f"{motion.sentence} {found.sentence}" if undecided else motion.sentence,
+    )
 
 
 def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
@@ -181,6 +272,14 @@ def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFram
     alpha = estimate_anomalous(
         tracks, interval, pixel, exposure, per_track=True, interval="model", stride=stride
     )
+    motion = classify_motion(tracks, interval, pixel, exposure, per_track=True, stride=stride)
+    motion = motion.rename(columns={"p_value": "motion_p_value", "reason": "motion_reason"})
+    motion = motion.drop(columns=["displacements", "p_immobile", "length_unit", "speed_unit"])
     D = D.drop(columns=["displacements", "unit", "reason"])
     alpha = alpha.drop(columns=["displacements", "unit", "reason"])
-    return seen.merge(D, on="particle", how="left").merge(alpha, on="particle", how="left")
+    for table in (D, alpha, motion):
+        seen = seen.merge(table, on="particle", how="left")
+    alone = seen["motion_model"].isna()
+    seen["motion_model"] = seen["motion_model"].mask(alone, "undetermined")
+    seen["motion_reason"] = seen["motion_reason"].mask(alone, "seen in one frame")
+    return seen

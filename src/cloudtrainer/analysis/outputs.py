@@ -24,11 +24,20 @@ FIGURES = (
     "alpha_of_particles",
     "linking",
     "correlations",
+    "moduli",
+    "model_tests",
+    "van_hove",
+    "D_over_field",
 )
 RESULTS = (
     "report.html",
+    "methods.txt",
     "summary.json",
     "msd.csv",
+    "moduli.csv",
+    "mobility.csv",
+    "mobility_tracks.csv",
+    "mobility.xlsx",
     *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")),
     *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
 )

@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.analysis.material import MaterialFindings
 from cloudtrainer.analysis.measure import Measurement
-from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.source import Source, in_video
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.figures import (
     Units,
     correlation_figure,
     counts_figure,
     detections_figure,
+    diffusion_field_figure,
     histogram_figure,
     linking_figure,
+    model_tests_figure,
+    moduli_figure,
     msd_figure,
     to_png,
     to_svg,
     trajectories_figure,
+    van_hove_figure,
 )
 from cloudtrainer.report import ReportFigure
 from cloudtrainer.video import Video
@@ -47,7 +52,9 @@ class Picture:
     svg: bytes
 
 
-def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Picture]:
+def draw(
+    source: Source, tracked: Tracked, measured: Measurement, material: MaterialFindings
+) -> list[Picture]:
     """Draw every figure of an analysis, in the order of the report."""
     pictures = []
 
@@ -78,7 +85,16 @@ def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Pictur
         "depend on each other. A straight line on the left and slope 1 on the right are Brownian "
         "motion; the offset at lag 0 is localisation error (up) and motion blur (down).",
     )
-    _draw_distributions(measured, add)
+    if material.moduli is not None:
+        add(
+            "moduli",
+            moduli_figure(material.moduli.table()),
+            "Storage and loss modulus",
+            "By the generalised Stokes-Einstein relation, with 95% bands over particles. G' above "
+            "G'' is a solid, below it a liquid. Localisation error that was not taken out looks "
+            "like elasticity at high frequency; read the warnings.",
+        )
+    _draw_distributions(tracked, measured, add)
     if tracked.scan is not None and tracked.search_range_px is not None:
         step_sd = tracked.suggested.step_sd_px if tracked.suggested else None
         add(
@@ -104,11 +120,19 @@ def draw(source: Source, tracked: Tracked, measured: Measurement) -> list[Pictur
         "localisation error (negative) and motion blur (positive); from two frames on it vanishes "
         "if the motion is Brownian and the positions are measured independently.",
     )
+    add(
+        "model_tests",
+        model_tests_figure(measured.checks),
+        "All tests of the model",
+        "What each test looked at, with 95% intervals, and what the model says (line). The table "
+        "below says in words what was found. p-values are adjusted for the number of tests; a test "
+        "fails at 1%, and only where the effect matters for D.",
+    )
     return pictures
 
 
 def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> None:
-    detections = tracked.detections
+    detections = in_video(tracked.detections)
     counts = np.bincount(detections["frame"].to_numpy(), minlength=len(video))
     number = int(np.argsort(counts, kind="stable")[len(counts) // 2])
     frame = video.frames(number, number + 1)[0]
@@ -142,17 +166,40 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
         )
 
 
-def _draw_distributions(measured: Measurement, add: Add) -> None:
+def _draw_distributions(tracked: Tracked, measured: Measurement, add: Add) -> None:
     particles = measured.particles
     particles = particles[particles["frames"] >= _FEWEST_FRAMES_FOR_HISTOGRAM]
     unit = {"um": "µm²/s", "px": "px²/frame"}[measured.msd.length_unit]
     add(
         "D_of_particles",
-        histogram_figure(particles["D"], label=f"D ({unit})", estimate=measured.diffusion),
+        histogram_figure(
+            particles["D"],
+            label=f"D ({unit})",
+            estimate=measured.diffusion,
+            spread=measured.spread,
+        ),
         "D of each particle",
         f"Estimates from single tracks of at least {_FEWEST_FRAMES_FOR_HISTOGRAM} frames; their "
         "scatter is mostly their own uncertainty, more so the shorter the tracks. The line and "
-        "band are the ensemble's D and its 95% interval.",
+        "band are the ensemble's D and its 95% interval. The curve is how D itself differs between "
+        "particles, the tracks' own uncertainty taken out: a narrow one says that all are alike.",
+    )
+    add(
+        "D_over_field",
+        diffusion_field_figure(tracked.measured_in_place(), particles, label=f"D ({unit})"),
+        "D over the field of view",
+        "Left: each track in the colour of its own D, which is uncertain. Right: means of all "
+        "tracks in a part of the field. Colours that change steadily from side to side speak of a "
+        "tilted chamber, a gradient of temperature, or optics that distort.",
+    )
+    add(
+        "van_hove",
+        van_hove_figure(measured.distributions, measured.non_gaussian),
+        "Are displacements Gaussian?",
+        "Left: displacements along x and y over their standard deviation, at one frame and at a "
+        "longer lag (van Hove). Right: the non-Gaussian parameter, 0 for Brownian particles that "
+        "are alike. Above 0 at all lags, particles differ in D; falling towards 0, each particle "
+        "changes its D, or compression, wrong links and rare large errors spoil short steps.",
     )
     add(
         "alpha_of_particles",

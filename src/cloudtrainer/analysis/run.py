@@ -1,7 +1,6 @@
 """`analyze`: videos in; tables, figures, estimates and a report out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.analysis.document import combined_report, video_report
-from cloudtrainer.analysis.measure import Measurement, measure
+from cloudtrainer.analysis.document import combined_report
+from cloudtrainer.analysis.material import Material
 from cloudtrainer.analysis.outputs import finite, output_folder, write_json, write_table
-from cloudtrainer.analysis.pictures import draw
+from cloudtrainer.analysis.result import Analysis
 from cloudtrainer.analysis.several import combine
+from cloudtrainer.analysis.single import analyse_one
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
-from cloudtrainer.analysis.summary import summarise
-from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin, of_another_video, told
+from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
-from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion import TIME_SCALES_S, check_time_scales
 from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
@@ -28,53 +26,6 @@ from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.video import Video
 
 Input = Video | pd.DataFrame | NDArray[Any] | str | Path
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What was measured in one video, or in several together.
-
-    Attributes
-    ----------
-    out : Path
-        Folder with ``report.html``, ``summary.json``, ``tracks.csv`` and the other tables.
-    summary : dict
-        What ``summary.json`` holds.
-    detections, tracks : DataFrame
-        Positions in pixels of the whole video; ``tracks`` has ``particle``, and drift taken out.
-        Of several videos also ``video``.
-    diffusion, alpha : Estimate
-        D and the anomalous exponent; of several videos their means, with the interval over videos.
-    measurement : Measurement or None
-        All that the tracks say; None for several videos.
-    videos : tuple of Analysis
-        The analyses of the single videos, where there are several.
-    """
-
-    out: Path
-    summary: dict[str, Any]
-    detections: pd.DataFrame
-    tracks: pd.DataFrame
-    diffusion: Estimate
-    alpha: Estimate
-    measurement: Measurement | None
-    videos: tuple["Analysis", ...] = ()
-
-    def __str__(self) -> str:
-        lines = [f"{video.summary['video']['name']}:\n{video}\n" for video in self.videos]
-        if self.videos:
-            lines.append(f"All {len(self.videos)} videos:")
-        measured = self.summary["measured"]
-        if measured["particles_per_frame"] is not None:
-            lines.append(
-                f"{measured['particles_per_frame']:.1f} particles a frame in "
-                f"{measured['tracks']} tracks{_found(measured)}"
-            )
-        lines.append(f"D     = {_spoken(self.diffusion)}")
-        lines.append(f"alpha = {_spoken(self.alpha)}")
-        lines.append(f"Motion: {measured['motion_type']}")
-        lines += [f"warning: {warning}" for warning in self.summary["warnings"]]
-        return "\n".join(lines)
 
 
 def analyze(
@@ -86,6 +37,15 @@ def analyze(
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
     exposure_s: float | None = None,
+    temperature_K: float | None = None,
+    particle_radius_um: float | None = None,
+    viscosity_Pa_s: float | None = None,
+    temperature_error_K: float = 0.0,
+    particle_radius_relative_error: float = 0.0,
+    viscosity_relative_error: float = 0.0,
+    wall_distance_um: float | None = None,
+    static_error_um: float | None = None,
+    time_scales_s: Sequence[float] = TIME_SCALES_S,
     frames: tuple[int, int | None] | None = None,
     region: tuple[int, int, int, int] | None = None,
     channel: int | None = None,
@@ -114,6 +74,21 @@ def analyze(
         Calibration, um and s; None: the file's own. Without both, results are in pixels and frames.
     exposure_s : float, optional
         Exposure of a frame, s; None: unknown, the offset of the MSD is then free in sign.
+    temperature_K : float, optional
+        Absolute temperature, K. With the radius D gives the viscosity and the MSD G' and G''; with
+        the viscosity D gives the hydrodynamic radius; with both D is compared with that of a free
+        particle.
+    particle_radius_um, viscosity_Pa_s : float, optional
+        Radius of the particles, um; viscosity of the medium, Pa s.
+    temperature_error_K, particle_radius_relative_error, viscosity_relative_error : float
+        Their standard errors, K and shares of the values.
+    wall_distance_um : float, optional
+        Distance of the particles' centres from a plane wall that they move along, um.
+    static_error_um : float, optional
+        Localisation error of each axis that stuck particles show under the same optics, um: taken
+        out of the MSD for G', G'' and effective diffusivities.
+    time_scales_s : sequence of float
+        Time scales of the effective diffusivities, s.
     frames : (int, int or None), optional
         First frame, and the first one after the last (None: to the end).
     region : (int, int, int, int), optional
@@ -152,6 +127,17 @@ def analyze(
         raise ConfigError("a twin is learned beginning with the bundled model: give no other model")
     config = config or Config()
     given = Given(pixel_size_um, frame_interval_s, exposure_s, frames, region, channel, plane)
+    material = Material(
+        temperature_K=temperature_K,
+        particle_radius_um=particle_radius_um,
+        viscosity_Pa_s=viscosity_Pa_s,
+        temperature_error_K=temperature_error_K,
+        particle_radius_relative_error=particle_radius_relative_error,
+        viscosity_relative_error=viscosity_relative_error,
+        wall_distance_um=wall_distance_um,
+        static_error_um=static_error_um,
+    )
+    check_time_scales(time_scales_s)
     out = Path(out)
     _keep_inputs(inputs, out)
     with output_folder(out, overwrite=overwrite) as folder:
@@ -169,67 +155,23 @@ def analyze(
             own: TwinModel | str | None = common
             if twin:
                 own = model_of_twin(source, new, final, config, say or _say_nothing)
-            singles.append(_analyse_one(source, detector, own, config, new, final, progress))
+            singles.append(
+                analyse_one(
+                    source,
+                    detector,
+                    own,
+                    config,
+                    material,
+                    time_scales_s,
+                    new,
+                    final,
+                    progress,
+                    bundled=model is None,
+                )
+            )
         if len(sources) == 1:
             return singles[0]
         return _join(singles, config, folder, out)
-
-
-def _analyse_one(
-    source: Source,
-    detector: ParticleDetector | None,
-    own: TwinModel | str | None,
-    config: Config,
-    folder: Path,
-    out: Path,
-    progress: Progress | None,
-) -> Analysis:
-    settings = config.analysis
-    twin = own if isinstance(own, TwinModel) else None
-    doubts: tuple[str, ...] = (own,) if isinstance(own, str) else ()
-    if twin is not None:
-        other = of_another_video(twin, source)
-        doubts = twin.doubts if other is None else (other,)
-    if source.video is not None and detector is not None:
-        detector = detector if twin is None else twin.detector.to(detector.device)
-        tracked = track_video(source.video, detector, settings, progress, twin)
-        model = _described(detector, tracked, settings.threshold)
-    else:
-        tracked, model = given_tracks(source, settings), None
-    measured = measure(tracked, source, settings)
-    warnings = (*source.warnings, *doubts, *tracked.warnings, *measured.warnings)
-    summary = summarise(source, tracked, measured, config, warnings, model)
-    if twin is not None:
-        summary["twin"] = told(twin)
-    summary = finite(summary)
-
-    detections = _in_whole_video(tracked.detections, source)
-    tracks = _in_whole_video(tracked.tracks, source)
-    if source.video is not None:
-        write_table(detections, folder / "detections")
-        write_table(_in_whole_video(tracked.not_measured(), source), folder / "tracks_left_out")
-    write_table(tracks, folder / "tracks")
-    particles = measured.particles
-    particles = particles.assign(first_frame=particles["first_frame"] + source.origin[0])
-    write_table(particles, folder / "particles")
-    _msd_table(measured).to_csv(folder / "msd.csv", index=False, float_format="%.6g")
-    pictures = draw(source, tracked, measured)
-    (folder / "figures").mkdir()
-    for picture in pictures:
-        (folder / "figures" / f"{picture.name}.png").write_bytes(picture.figure.png)
-        (folder / "figures" / f"{picture.name}.svg").write_bytes(picture.svg)
-    report = video_report(source, tracked, measured, summary, pictures, twin)
-    write_report(folder / "report.html", report)
-    write_json(summary, folder / "summary.json")
-    return Analysis(
-        out=out,
-        summary=summary,
-        detections=detections,
-        tracks=tracks,
-        diffusion=measured.diffusion,
-        alpha=measured.anomalous.alpha,
-        measurement=measured,
-    )
 
 
 def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> Analysis:
@@ -239,15 +181,14 @@ def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> A
     summary = finite(combined.summary)
     tracks = _stacked(singles, [single.tracks for single in singles])
     write_table(tracks, folder / "tracks")
-    write_report(
-        folder / "report.html",
-        combined_report(
-            summary,
-            [(single.out.name, single.summary) for single in singles],
-            combined.diffusion,
-            combined.alpha,
-        ),
+    report = combined_report(
+        summary,
+        [(single.out.name, single.summary) for single in singles],
+        combined.diffusion,
+        combined.alpha,
     )
+    write_report(folder / "report.html", report)
+    (folder / "methods.txt").write_text(f"{report.methods}\n", encoding="utf-8")
     write_json(summary, folder / "summary.json")
     return Analysis(
         out=out,
@@ -319,51 +260,3 @@ def _folder_names(sources: list[Source]) -> list[str]:
             name = f"{stem}_{again}"
         names.append(name)
     return names
-
-
-def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Move positions from the part that was used to the whole video."""
-    frame, x, y = source.origin
-    if (frame, x, y) == (0, 0, 0):
-        return table
-    return table.assign(frame=table["frame"] + frame, x=table["x"] + x, y=table["y"] + y)
-
-
-def _msd_table(measured: Measurement) -> pd.DataFrame:
-    msd = measured.msd
-    return pd.DataFrame(
-        {
-            "lag_frames": msd.lag,
-            f"lag_{msd.time_unit}": msd.lag_time,
-            f"msd_{msd.length_unit}2": msd.ensemble,
-            f"standard_error_{msd.length_unit}2": msd.standard_error,
-            "pairs": msd.pairs.sum(axis=0),
-        }
-    )
-
-
-def _found(measured: dict[str, Any]) -> str:
-    found = measured.get("detections_per_frame")
-    return "" if found is None else f" ({found:.1f} detections a frame)"
-
-
-def _described(
-    detector: ParticleDetector, tracked: Tracked, threshold: float | None
-) -> dict[str, Any]:
-    """Return what tells which detector made the detections, and how it was used."""
-    return {
-        "name": detector.config.model.name,
-        "weights_sha256": detector.weights_sha256(),
-        "threshold": detector.threshold if threshold is None else threshold,
-        "polarity": tracked.polarity,
-    }
-
-
-def _spoken(estimate: Estimate) -> str:
-    if not np.isfinite(estimate.value):
-        return f"not estimated ({estimate.reason})"
-    unit = "" if estimate.unit == "1" else f" {estimate.unit}"
-    return (
-        f"{estimate.value:.4g}{unit}, 95% interval {estimate.low:.4g} to {estimate.high:.4g} "
-        f"({estimate.interval})"
-    )

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from cloudtrainer.annotations import checked_tracks, read_tracks
 from cloudtrainer.errors import CalibrationError, LabelError, VideoError
+from cloudtrainer.tracking import FrameClock, number_frames
 from cloudtrainer.video import Video, check_frames
+from cloudtrainer.video.calibration import UM_PER_INCH, is_print_resolution
 
+# Frames a second that cameras and movies have, and intervals in seconds seldom are.
+_FRAME_RATES = (24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0, 100.0, 120.0)
 TABLE_ENDINGS = {".csv", ".parquet", ".pq", ".xml"}
 
 
@@ -76,6 +80,9 @@ class Source:
         Frames, height and width of what is analysed.
     origin : (int, int, int)
         Frame, x and y at which the part begins in the whole video.
+    numbers : ndarray of int64, shape (T,), or None
+        Number of each frame in intervals from the whole video's first, where frames are missing
+        from it; None: they follow each other.
     warnings : tuple of str
         What the user should know about the input.
     """
@@ -90,12 +97,18 @@ class Source:
     sha256: str
     shape: tuple[int, ...] | None
     origin: tuple[int, int, int] = (0, 0, 0)
+    numbers: NDArray[np.int64] | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def calibrated(self) -> bool:
         """Whether both pixel size and frame interval are known."""
         return self.pixel_size_um is not None and self.frame_interval_s is not None
+
+    @property
+    def first_number(self) -> int:
+        """Number of the first frame, counted in intervals from the whole video's first."""
+        return self.origin[0] if self.numbers is None else int(self.numbers[0])
 
 
 def open_source(thing: Video | pd.DataFrame | NDArray[Any] | str | Path, given: Given) -> Source:
@@ -125,7 +138,10 @@ def open_source(thing: Video | pd.DataFrame | NDArray[Any] | str | Path, given: 
             f"{source.name}: the exposure of {source.exposure_s:g} s is longer than the frame "
             f"interval of {source.frame_interval_s:g} s; check both"
         )
-    return replace(source, warnings=(*source.warnings, *_missing_calibration(source)))
+    return replace(
+        source,
+        warnings=(*source.warnings, *_missing_calibration(source), *_odd_calibration(source)),
+    )
 
 
 def _from_video(thing: Video | NDArray[Any] | str | Path, given: Given) -> Source:
@@ -148,7 +164,9 @@ def _from_video(thing: Video | NDArray[Any] | str | Path, given: Given) -> Sourc
     check_frames(video)
     hint = whole.calibration_hint
     pixel = given.pixel_size_um or whole.pixel_size_um
-    interval = given.frame_interval_s or whole.frame_interval_s
+    first = given.frames[0] if given.frames else 0
+    clock = _clock(whole, first, first + len(video), given.frame_interval_s)
+    interval = given.frame_interval_s or (clock.interval_s if clock else whole.frame_interval_s)
     known = pixel is not None and interval is not None
     said = given.pixel_size_um is not None or given.frame_interval_s is not None
     return Source(
@@ -162,12 +180,26 @@ def _from_video(thing: Video | NDArray[Any] | str | Path, given: Given) -> Sourc
         sha256=whole.sha256,
         shape=video.shape,
         origin=(
-            given.frames[0] if given.frames else 0,
+            first,
             given.region[0] if given.region else 0,
             given.region[1] if given.region else 0,
         ),
-        warnings=(hint,) if hint and not known else (),
+        numbers=clock.numbers if clock and clock.numbers[-1] - first >= len(video) else None,
+        warnings=((hint,) if hint and not known else ()) + (clock.warnings if clock else ()),
     )
+
+
+def _clock(whole: Video, first: int, after: int, interval_s: float | None) -> FrameClock | None:
+    """Return when the frames of a part were taken, where the file says it and nobody otherwise."""
+    times = whole.timestamps_s
+    if times is None or len(times) < 2:
+        return None
+    clock = number_frames(times)
+    if interval_s is not None and abs(interval_s - clock.interval_s) > 0.01 * interval_s:
+        return None
+    if clock.regular:
+        return clock.part(first, after)
+    return number_frames(times[first:after]) if after - first > 1 else None
 
 
 def _from_tracks(name: str, tracks: pd.DataFrame, sha256: str, given: Given) -> Source:
@@ -211,6 +243,28 @@ def _missing_calibration(source: Source) -> list[str]:
         f"The {' and the '.join(missing)} "
         f"{'is' if len(missing) == 1 else 'are'} unknown: results are in pixels and frames.{unused}"
     ]
+
+
+def _odd_calibration(source: Source) -> list[str]:
+    """Ask whether numbers that look like something else are the calibration."""
+    said = []
+    pixel, interval = source.pixel_size_um, source.frame_interval_s
+    if pixel is not None and is_print_resolution(UM_PER_INCH / pixel):
+        said.append(
+            f"The pixel size of {pixel:.5g} um is that of a print at {UM_PER_INCH / pixel:.0f} "
+            "dpi, which programs write without any calibration: check it with a stage micrometer."
+        )
+    if interval is not None and any(np.isclose(interval, rate) for rate in _FRAME_RATES):
+        said.append(
+            f"The frame interval is {interval:g} s, which would be a common frame rate: if there "
+            f"were {interval:g} frames a second, give --frame-interval-s {1 / interval:.4g}."
+        )
+    return said
+
+
+def in_video(table: pd.DataFrame) -> pd.DataFrame:
+    """Return positions at the frames of the video, where they are numbered past missing ones."""
+    return table.assign(frame=table["video_frame"]) if "video_frame" in table else table
 
 
 def _file_hash(path: Path) -> str:

@@ -8,7 +8,7 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import Config
-from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion import DiffusionSpread, Estimate
 from cloudtrainer.version import __version__
 
 
@@ -28,6 +28,7 @@ def summarise(
     return {
         "measured": {
             f"D_{unit}": estimate_entry(measured.diffusion),
+            "D_spread": _spread_entry(measured.spread),
             "alpha": estimate_entry(measured.anomalous.alpha),
             f"K_{length}2_per_{'s' if source.calibrated else 'frame'}_to_alpha": estimate_entry(
                 measured.anomalous.K
@@ -39,14 +40,26 @@ def summarise(
             "tracks": int(tracked.tracks["particle"].nunique()),
             "tracks_left_out": tracked.left_out,
             "tracks_left_out_because": tracked.why_left_out if tracked.left_out else None,
+            "tracks_left_out_by": tracked.how_left_out if tracked.left_out else None,
+            "tracks_linked": int(tracked.linked["particle"].nunique()),
             "linked_per_frame": _linked_per_frame(tracked, source),
             f"localisation_error_{length}": error,
             "localisation_error_from": error_from,
             "motion_type": measured.motion.motion_type,
-            "motion_model": measured.motion.motion_model,
+            "motion_model": measured.motion_class.motion_model,
+            "motion_model_because": measured.motion_class.sentence,
+            f"confinement_radius_{length}": _number(measured.motion_class.confinement_radius),
+            f"speed_{length}_per_{'s' if source.calibrated else 'frame'}": _number(
+                measured.motion_class.speed
+            ),
+            "motion_of_tracks": motion_shares(measured),
+            "long_lags_frames": list(measured.long_lags_frames),
             "search_range_px": tracked.search_range_px,
+            "search_range_measured": tracked.suggested is not None
+            and bool(np.isfinite(tracked.suggested.step_sd_px)),
             "static_specks": tracked.specks,
             "drift_px_per_frame": tracked.drift.speed_px_per_frame,
+            "drift_method": tracked.drift.method,
         },
         "calibration": {
             "pixel_size_um": source.pixel_size_um,
@@ -80,6 +93,16 @@ def summarise(
     }
 
 
+def motion_shares(measured: Measurement) -> dict[str, float]:
+    """Return the fraction of tracks of each kind of motion that a track was found to have."""
+    counts = measured.particles["motion_model"].value_counts(normalize=True)
+    return {str(kind): float(share) for kind, share in counts.items()}
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _per_frame(tracked: Tracked, source: Source) -> float | None:
     """Return the particles of a frame that entered the measurement, or that were found."""
     if source.shape is None:
@@ -104,10 +127,28 @@ def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
         "high": estimate.high,
         "method": f"{estimate.method}, {estimate.interval}"
         + (f", displacements over {estimate.stride} frames" if estimate.stride > 1 else ""),
+        "interval": estimate.interval,
+        "stride_frames": estimate.stride,
         "unit": estimate.unit,
         "model_standard_error": estimate.model_standard_error,
         "particles": estimate.particles,
         "displacements": estimate.displacements,
+    }
+
+
+def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
+    if not np.isfinite(spread.value):
+        return None
+    return {
+        "value": spread.value,
+        "standard_error": spread.standard_error,
+        "low": spread.low,
+        "high": spread.high,
+        "method": "products of independent displacements, bootstrap"
+        + (f", displacements over {spread.stride} frames" if spread.stride > 1 else ""),
+        "what": "coefficient of variation of D between particles",
+        "unit": "1",
+        "particles": spread.particles,
     }
 
 

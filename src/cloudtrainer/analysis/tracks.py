@@ -22,7 +22,9 @@ from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
     Drift,
     SearchRange,
+    StaticSpecks,
     filter_tracks,
+    link_detections,
     missed_while_moving,
     search_range_scan,
     search_range_warning,
@@ -110,11 +112,16 @@ def track_video(
     settings: AnalysisSettings,
     progress: Progress | None = None,
     twin: TwinModel | None = None,
+    numbers: NDArray[np.int64] | None = None,
 ) -> Tracked:
     """Detect, mask static specks, link, and take out drift.
 
     Tracks of particles that are not in focus are linked and not measured: where the detector has
     learned the video's twin, by the height of their peaks, otherwise by how sure it is of them.
+
+    Where frames are missing, ``numbers`` are those of the frames that are there (`FrameClock`).
+    Positions are then at these, counted from the first, and a column ``video_frame`` tells which
+    frame of the video it is.
     """
     sign, doubt = _sign(model, video, settings)
     polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
@@ -126,8 +133,13 @@ def track_video(
         polarity=polarity,
         progress=progress,
     )
-    masked = static_specks(found, n_frames=len(video))
+    masked = StaticSpecks(found, found.iloc[:0])
+    if settings.static_specks == "mask":
+        masked = static_specks(found, n_frames=len(video))
     detections = masked.detections.reset_index(drop=True)
+    if numbers is not None:
+        image = detections["frame"]
+        detections = detections.assign(frame=(numbers - numbers[0])[image], video_frame=image)
     short = missing_neighbours(model, video)
     warnings = [said for said in (short, doubt) if said]
     if len(masked.specks):
@@ -153,7 +165,17 @@ def track_video(
     warning = search_range_warning(scan)
     if warning is not None:
         warnings.append(warning)
-    linked = track_particles(detections, reach, settings.memory_frames, settings.min_track_frames)
+    links = link_detections(
+        detections,
+        reach,
+        settings.memory_frames,
+        settings.min_track_frames,
+        settings.linking_engine,
+        settings.split_merge_range_px,
+    )
+    linked = links.tracks
+    if links.warning is not None:
+        warnings.append(links.warning)
     if twin is not None:
         focus = twin.focus if settings.min_relative_probability > 0 else None
         tracks = tracks_in_focus(linked, video, sign, focus)

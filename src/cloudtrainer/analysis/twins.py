@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.source import Source, in_video
 from cloudtrainer.config import Config
 from cloudtrainer.detector import load_model
 from cloudtrainer.errors import ModelError, VideoError
@@ -116,7 +116,9 @@ def of_another_video(twin: TwinModel, source: Source) -> str | None:
 
 def told(twin: TwinModel) -> dict[str, Any]:
     """Return what ``summary.json`` holds of a twin; the rest is in ``twin/twin.json``."""
-    names = ("background_counts", "noise", "particles", "focus", "training")
+    names = (
+        "video", "video_sha256", "background_counts", "noise", "particles", "focus", "training",
+    )  # fmt: skip
     return {name: twin.numbers.get(name) for name in names}
 
 
@@ -130,7 +132,7 @@ def tracks_in_focus(
     """
     if focus is None or tracks.empty:
         return tracks
-    peaks = pd.Series(peaks_in_video(video, tracks, polarity), index=tracks.index)
+    peaks = pd.Series(peaks_in_video(video, in_video(tracks), polarity), index=tracks.index)
     typical = peaks.groupby(tracks["particle"]).median()
     kept = tracks["particle"].map(typical >= focus.least)
     return tracks[kept.to_numpy(bool)].reset_index(drop=True)

@@ -10,6 +10,9 @@ from cloudtrainer.annotations.files import read_spots
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.tables import checked_positions
 
+# A larger number is no frame but a time.
+_MOST_FRAMES = 10_000_000
+
 
 def read_tracks(path: str | Path, pixel_size_um: float | None = None) -> pd.DataFrame:
     """Read tracks of ours, trackpy's, TrackMate's, Icy's or the particle tracking challenge's.
@@ -74,11 +77,16 @@ def checked_tracks(
     Raises
     ------
     LabelError
-        When a column is missing; a value is text, empty or infinite; a frame is negative; or one
-        particle is there twice in a frame.
+        When a column is missing; a value is text, empty or infinite; a frame is negative or beyond
+        ten million; or one particle is there twice in a frame.
     """
     columns = ("frame", "x", "y", "particle")
     table = checked_positions(table, columns, name=name, row_numbers=row_numbers)
+    if len(table) and table["frame"].max() > _MOST_FRAMES:
+        raise LabelError(
+            f"{name}: column frame holds {table['frame'].max()}, which is no frame number but "
+            "perhaps a time; give the number of the frame, from 0."
+        )
     twice = table[table.duplicated(["frame", "particle"])]
     if not twice.empty:
         raise LabelError(

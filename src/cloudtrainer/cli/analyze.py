@@ -19,6 +19,7 @@ from cloudtrainer.cli.output import console, progress_bar
 from cloudtrainer.config import AnalysisSettings, Config
 
 _A = AnalysisSettings()
+_ZERO_CELSIUS_K = 273.15
 
 
 def analyze(
@@ -42,8 +43,58 @@ def analyze(
     exposure_s: Annotated[
         float | None, typer.Option(help=escape("Exposure of a frame [s]; default: unknown."))
     ] = None,
+    temperature_c: Annotated[
+        float | None,
+        typer.Option(
+            help=escape(
+                "Temperature [degrees Celsius]: with the radius gives the viscosity, G' and G'', "
+                "with the viscosity the radius, with both D over that of a free particle."
+            )
+        ),
+    ] = None,
+    temperature_error_k: Annotated[
+        float, typer.Option(help=escape("Standard error of the temperature [K]."))
+    ] = 0.0,
+    particle_radius_um: Annotated[
+        float | None, typer.Option(help=escape("Radius of the particles, half their size [um]."))
+    ] = None,
+    particle_radius_relative_error: Annotated[
+        float, typer.Option(help="Standard error of the radius as a share of it: 0.05 is 5%.")
+    ] = 0.0,
+    viscosity_pa_s: Annotated[
+        float | None,
+        typer.Option(help=escape("Viscosity of the medium [Pa s]; water at 20 C has 0.001.")),
+    ] = None,
+    viscosity_relative_error: Annotated[
+        float, typer.Option(help="Standard error of the viscosity as a share of it.")
+    ] = 0.0,
+    wall_distance_um: Annotated[
+        float | None,
+        typer.Option(help=escape("Distance of the particles' centres from a plane wall [um].")),
+    ] = None,
+    static_error_um: Annotated[
+        float | None,
+        typer.Option(
+            help=escape("Localisation error of each axis that stuck particles show [um].")
+        ),
+    ] = None,
+    time_scale_s: Annotated[
+        list[float] | None,
+        typer.Option(
+            help=escape(
+                "Time scale of an effective diffusivity [s]; may be given again. Default: 0.1, "
+                "0.3, 1 and 3."
+            )
+        ),
+    ] = None,
     search_range: Annotated[
         float | None, option(AnalysisSettings, "search_range_px", "--search-range")
+    ] = None,
+    engine: Annotated[
+        str, option(AnalysisSettings, "linking_engine", "--engine")
+    ] = _A.linking_engine,
+    split_merge_range: Annotated[
+        float | None, option(AnalysisSettings, "split_merge_range_px", "--split-merge-range")
     ] = None,
     memory: Annotated[
         int, option(AnalysisSettings, "memory_frames", "--memory")
@@ -56,6 +107,7 @@ def analyze(
         float, option(AnalysisSettings, "min_relative_probability")
     ] = _A.min_relative_probability,
     polarity: Annotated[str, option(AnalysisSettings, "polarity")] = _A.polarity,
+    static_specks: Annotated[str, option(AnalysisSettings, "static_specks")] = _A.static_specks,
     drift: Annotated[str, option(AnalysisSettings, "drift")] = _A.drift,
     frames: Frames = None,
     region: Region = None,
@@ -78,7 +130,10 @@ def analyze(
         "threshold": threshold,
         "min_relative_probability": min_relative_probability,
         "polarity": polarity,
+        "static_specks": static_specks,
         "search_range_px": search_range,
+        "linking_engine": engine,
+        "split_merge_range_px": split_merge_range,
         "memory_frames": memory,
         "min_track_frames": min_track_frames,
         "drift": drift,
@@ -86,6 +141,7 @@ def analyze(
     config = Config.from_dict({"analysis": settings})
     part = parse_frames(frames)
     area = parse_region(region)
+    temperature_K = None if temperature_c is None else temperature_c + _ZERO_CELSIUS_K
 
     from cloudtrainer.analysis import analyze as run
 
@@ -98,6 +154,15 @@ def analyze(
             pixel_size_um=pixel_size_um,
             frame_interval_s=frame_interval_s,
             exposure_s=exposure_s,
+            temperature_K=temperature_K,
+            particle_radius_um=particle_radius_um,
+            viscosity_Pa_s=viscosity_pa_s,
+            temperature_error_K=temperature_error_k,
+            particle_radius_relative_error=particle_radius_relative_error,
+            viscosity_relative_error=viscosity_relative_error,
+            wall_distance_um=wall_distance_um,
+            static_error_um=static_error_um,
+            **({"time_scales_s": time_scale_s} if time_scale_s else {}),
             frames=part,
             region=area,
             channel=channel,

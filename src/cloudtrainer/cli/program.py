@@ -41,7 +41,7 @@ app.command()(demo)
 app.command()(info)
 app.command()(settings)
 app.add_typer(labels_app, name="labels", help="Labels of videos, made in other programs.")
-app.add_typer(tracks_app, name="tracks", help="Tracks for other programs.")
+app.add_typer(tracks_app, name="tracks", help="Tracks from detections, and for other programs.")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``tracks``: tracks for other programs."""
+"""``tracks``: detections of long videos linked, and tracks for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,18 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from cloudtrainer.cli.output import console
+from cloudtrainer.cli.options import option
+from cloudtrainer.cli.output import complaints, console
+from cloudtrainer.config import AnalysisSettings
+
+_A = AnalysisSettings()
 
 tracks_app = typer.Typer(no_args_is_help=True)
 
 
 @tracks_app.callback()
 def _tracks() -> None:
-    """Tracks for other programs."""
+    """Tracks from detections, and tracks for other programs."""
 
 
 @tracks_app.command()
@@ -73,3 +77,44 @@ def convert(
         console.print(
             f"Particles with one position: {single}; they are spots outside any track there."
         )
+
+
+@tracks_app.command()
+def link(
+    detections: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DETECTIONS",
+            help=escape("Parquet file with frame, x and y [px], sorted by frame."),
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="TRACKS", help="Parquet file to write.")
+    ],
+    search_range: Annotated[
+        float | None, option(AnalysisSettings, "search_range_px", "--search-range")
+    ] = None,
+    memory: Annotated[
+        int, option(AnalysisSettings, "memory_frames", "--memory")
+    ] = _A.memory_frames,
+    min_track_frames: Annotated[
+        int, option(AnalysisSettings, "min_track_frames")
+    ] = _A.min_track_frames,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace tracks that are there.")
+    ] = False,
+) -> None:
+    """Link detections a frame at a time, however long the video."""
+    from cloudtrainer.tracking import link_parquet
+
+    linked = link_parquet(
+        detections, out, search_range, memory, min_track_frames, overwrite=overwrite
+    )
+    if linked.suggested is not None:
+        console.print(f"Search range {linked.search_range_px:.1f} px: {linked.suggested.reason}")
+        for warning in linked.suggested.warnings:
+            complaints.print(f"warning: {escape(warning)}")
+    console.print(
+        f"Linked {linked.positions} of {linked.detections} detections into {linked.particles} "
+        f"tracks: {escape(str(out))}"
+    )

@@ -228,6 +228,9 @@ class SceneSettings(Section):
         0.25, "Share of scenes with smoothed noise and 8-bit steps, as in movies.", ge=0.0, le=1.0
     )
     speck_share: float = setting(0.15, "Share of scenes with hot pixels.", ge=0.0, le=1.0)
+    smeared_share: float = setting(
+        0.25, "Share of scenes whose particles move while a frame is exposed.", ge=0.0, le=1.0
+    )
 
 
 class ExperimentSettings(Section):
@@ -272,8 +275,25 @@ class AnalysisSettings(Section):
     min_area: int = setting(
         3, "Least area of a detection of a mask model (U-Net).", unit="px²", ge=1
     )
+    static_specks: Literal["mask", "keep"] = setting(
+        "mask",
+        "Places that hold still for half of the video: mask them as dirt and hot pixels, or keep "
+        "them as immobile particles.",
+    )
     search_range_px: float | None = setting(
         None, "Longest step that is linked; empty: from the measured steps.", unit="px", gt=0
+    )
+    linking_engine: Literal["trackpy", "laptrack"] = setting(
+        "trackpy",
+        "trackpy: the links that trackpy finds; laptrack: those of laptrack, much slower, which "
+        "can follow particles that split or merge.",
+    )
+    split_merge_range_px: float | None = setting(
+        None,
+        "Largest distance of a split or merge, with laptrack; empty: there are none. Tracks end "
+        "where particles split or merge, and others begin.",
+        unit="px",
+        gt=0,
     )
     memory_frames: int = setting(3, "Frames that a particle may be missing.", unit="frames", ge=0)
     min_track_frames: int = setting(5, "Shortest track that is kept.", unit="frames", ge=2)
@@ -288,3 +308,9 @@ class AnalysisSettings(Section):
         "auto", "auto: subtract the common motion where it is significant."
     )
     seed: int = setting(0, "Seed of the bootstrap.", ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.split_merge_range_px is not None and self.linking_engine != "laptrack":
+            raise ValueError("split_merge_range_px needs the linking_engine laptrack")
+        return self

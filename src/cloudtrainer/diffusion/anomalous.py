@@ -10,13 +10,22 @@ from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.fractional_fit import fit_ensemble, fit_tracks
 from cloudtrainer.diffusion.resample import (
+    NO_SCATTER,
     NORMAL_95,
     bootstrap_error,
     bootstrap_weights,
+    scatters,
     student_quantile,
 )
 from cloudtrainer.diffusion.surface import FractionalSurface
-from cloudtrainer.diffusion.tracks import Calibration, Steps, steps_of, track_arrays
+from cloudtrainer.diffusion.tracks import (
+    Calibration,
+    Steps,
+    steps_of,
+    still_axes,
+    track_arrays,
+    why_without_motion,
+)
 from cloudtrainer.errors import ConfigError
 
 Interval = Literal["bootstrap", "model"]
@@ -169,9 +178,7 @@ def _why_not(steps: Steps) -> str | None:
     longest = _runs(steps)
     if not len(longest) or longest.max() < SHORTEST_RUN:
         return f"no track has {SHORTEST_RUN + 1} positions in a row"
-    if not (steps.displacement != 0).any():
-        return "every displacement is exactly zero: these positions were not measured anew"
-    return None
+    return why_without_motion(steps)
 
 
 def _surface(steps: Steps, calibration: Calibration) -> FractionalSurface:
@@ -214,7 +221,9 @@ def _ensemble(
         alpha_model = float(np.sqrt(found.covariance[0, 0]))
         K_model = K * float(np.sqrt(turn @ found.covariance @ turn))
         alpha_error, K_error, quantile = alpha_model, K_model, NORMAL_95
-        if weights is not None:
+        if weights is not None and not scatters(found.alpha):
+            how = NO_SCATTER
+        elif weights is not None:
             alpha_error = bootstrap_error(found.alpha, particles)
             K_error = K * bootstrap_error(found.log_coefficient - found.alpha * log_tau, particles)
             quantile = student_quantile(particles)
@@ -276,11 +285,10 @@ def _table(steps: Steps, calibration: Calibration) -> pd.DataFrame:
     particles = len(steps.particle)
     log_tau = float(np.log(calibration.time * steps.stride))
     reason = np.full(particles, "", dtype=object)
-    longest = _runs(steps)
-    reason[longest < SHORTEST_RUN] = f"fewer than {SHORTEST_RUN + 1} positions in a row"
-    owner = np.repeat(steps.owner, np.diff(steps.start))
-    moved = np.bincount(owner, (steps.displacement**2).sum(1), minlength=particles) > 0
-    reason[~moved] = "every displacement is exactly zero"
+    still = still_axes(steps)
+    reason[still.any(axis=1)] = "every displacement along one axis is exactly zero"
+    reason[_runs(steps) < SHORTEST_RUN] = f"fewer than {SHORTEST_RUN + 1} positions in a row"
+    reason[still.all(axis=1)] = "every displacement is exactly zero"
     names = ("alpha", "alpha_standard_error", "alpha_low", "alpha_high", "K", "K_low", "K_high")
     columns = {name: np.full(particles, np.nan) for name in names}
     good = reason == ""

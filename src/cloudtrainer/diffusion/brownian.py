@@ -94,7 +94,7 @@ def fit_tracks(steps: Steps, R: float | None, sigma: float | None) -> BrownianFi
     """
     padded = pad_steps(steps)
     curves = _curves(padded, R, sigma)
-    grid = curves.whole_grid(int(np.clip(3 * np.sqrt(padded.size.max()), 64, 192)))
+    grid = curves.whole_grid(_points(padded))
     parts = tuple(part / steps.stride for part in curves.at(grid))
     fits = [
         curves.fit(tuple(part[first : first + _ROWS] for part in parts), grid)
@@ -106,3 +106,37 @@ def fit_tracks(steps: Steps, R: float | None, sigma: float | None) -> BrownianFi
         low=np.concatenate([fit.low for fit in fits]),
         high=np.concatenate([fit.high for fit in fits]),
     )
+
+
+def likelihoods_of_tracks(steps: Steps, R: float | None, D: FloatArray) -> FloatArray:
+    """Return the log-likelihood of each particle at each D, each with its own best offset.
+
+    Parameters
+    ----------
+    steps : Steps
+    R : float or None
+        Exposure over six time units; None: unknown.
+    D : ndarray of float64, shape (points,)
+        px^2 per time unit, positive.
+
+    Returns
+    -------
+    ndarray of float64, shape (particles, points)
+    """
+    padded = pad_steps(steps)
+    curves = FreeOffset(padded, R)
+    grid = curves.whole_grid(_points(padded))
+    parts = tuple(part / steps.stride for part in curves.at(grid))
+    found = np.empty((len(padded.size), len(D)))
+    for first in range(0, len(found), _ROWS):
+        rows = slice(first, first + _ROWS)
+        part = tuple(values[rows] for values in parts)
+        for column, value in enumerate(np.log(D)):
+            log_D = np.full(len(part[0]), value)
+            found[rows, column] = curves.at_diffusion(part, grid, log_D)
+    return found
+
+
+def _points(padded: PaddedSteps) -> int:
+    """Return the points over all of the grid that the sharpest track needs."""
+    return int(np.clip(3 * np.sqrt(padded.size.max()), 64, 192))

@@ -119,23 +119,27 @@ class FreeOffset:
         p = np.sin(psi) ** 2
         return p * variance, (0.5 - p) * variance, psi
 
+    def at_diffusion(self, parts: Parts, grid: FloatArray, log_D: FloatArray) -> FloatArray:
+        """Return the log-likelihood of each row at a D, with its best offset."""
+        form, logs, size = parts
+        p = np.sin(grid) ** 2
+        moving = p > 0
+        log_p = np.log(p[moving])
+        ratio = np.exp(log_p - log_D[:, None])
+        values = -0.5 * (
+            size * (log_D[:, None] - log_p) + logs[:, moving] + form[:, moving] * ratio
+        )
+        return peak(values, grid[moving])[1]
+
     def fit(self, parts: Parts, grid: FloatArray) -> BrownianFit:
         """Return estimates and profile-likelihood intervals of each row."""
-        form, logs, size = parts
         profile = self.profile(parts)
         D, s, _ = self.maximise(parts, grid)
         _, top = peak(profile, grid)
         threshold = top - _HALF_CHI2
-        p = np.sin(grid) ** 2
-        moving = p > 0
-        log_p = np.log(p[moving])
 
         def excess(log_D: FloatArray) -> FloatArray:
-            ratio = np.exp(log_p - log_D[:, None])
-            values = -0.5 * (
-                size * (log_D[:, None] - log_p) + logs[:, moving] + form[:, moving] * ratio
-            )
-            return peak(values, grid[moving])[1] - threshold
+            return self.at_diffusion(parts, grid, log_D) - threshold
 
         variance = D + s
         floor = np.log(np.maximum(D, 1e-9 * variance))

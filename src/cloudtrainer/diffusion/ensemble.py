@@ -9,13 +9,22 @@ from cloudtrainer.diffusion.brownian import fit_ensemble, fit_tracks
 from cloudtrainer.diffusion.covariance import covariance_estimates, displacement_sums
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import (
+    NO_SCATTER,
     NORMAL_95,
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
     interval_error,
+    scatters,
 )
-from cloudtrainer.diffusion.tracks import Calibration, Steps, steps_of, track_arrays
+from cloudtrainer.diffusion.tracks import (
+    Calibration,
+    Steps,
+    steps_of,
+    still_axes,
+    track_arrays,
+    why_without_motion,
+)
 from cloudtrainer.errors import ConfigError
 
 Method = Literal["mle", "cve"]
@@ -141,11 +150,12 @@ def _why_not(steps: Steps, method: Method, sigma_known: bool) -> str | None:
         return "no track has two positions" + (
             f" {steps.stride} frames apart" if steps.stride > 1 else ""
         )
-    if not (steps.displacement != 0).any():
-        return "every displacement is exactly zero: these positions were not measured anew"
+    still = why_without_motion(steps)
     longest = int(np.diff(steps.start).max())
-    if not sigma_known and longest < 2:
+    if not sigma_known and longest < 2 and (steps.displacement != 0).any():
         return "no track has three positions, which motion and localisation error need"
+    if still is not None:
+        return still
     if method == "cve":
         sums = displacement_sums(steps).sum(0)
         if sums[1] == 0 or (not sigma_known and sums[3] == 0):
@@ -176,13 +186,17 @@ def _ensemble(
             low, high = D - NORMAL_95 * model_error, D + NORMAL_95 * model_error
             if weights is not None:
                 replicates = covariance_estimates(weights @ sums, R, sigma, 1).D
+                # A draw of tracks without neighbouring displacements tells nothing.
+                replicates = replicates[np.isfinite(replicates)]
                 left_out = covariance_estimates(sums.sum(0) - sums, R, sigma, 1).D
         error = model_error
-        if weights is not None:
+        if weights is not None and not scatters(replicates):
+            how = NO_SCATTER
+        elif weights is not None:
             error = bootstrap_error(replicates, particles)
             ends = bootstrap_interval(D, error, left_out)
-            # Particles that do not move, or are copies, do not scatter: the model's says more.
-            without_scatter = method == "mle" and (ends[0] <= 0 or error == 0)
+            # Particles that do not move hardly scatter: the model's says more.
+            without_scatter = method == "mle" and ends[0] <= 0
             low, high = (min(ends[0], low), max(ends[1], high)) if without_scatter else ends
         elif interval == "bootstrap":
             how = "model (one particle cannot be resampled)"
@@ -210,8 +224,10 @@ def _table(steps: Steps, calibration: Calibration, method: Method) -> pd.DataFra
     R, sigma = _blur(calibration, steps.stride), calibration.localisation_error_px
     to_D = calibration.length**2 / (calibration.time * steps.stride)
     particles = len(steps.particle)
-    if not particles:
-        D = s = low = high = error = np.empty(0)
+    reason = _short_tracks(steps, method, sigma is not None)
+    estimated = reason == ""
+    if not estimated.any():
+        D = s = low = high = error = np.full(particles, np.nan)
     elif method == "mle":
         fit = fit_tracks(steps, R, sigma)
         D, s, low, high = fit.D, fit.s, fit.low, fit.high
@@ -225,8 +241,6 @@ def _table(steps: Steps, calibration: Calibration, method: Method) -> pd.DataFra
     if R is not None:
         sigma_found = np.sqrt(np.maximum(s + 2 * R * D, 0)) * calibration.length
 
-    reason = _short_tracks(steps, method, sigma is not None)
-    estimated = reason == ""
     columns = {
         "D": D * to_D,
         "D_standard_error": error * to_D,
@@ -251,16 +265,16 @@ def _short_tracks(steps: Steps, method: Method, sigma_known: bool) -> np.ndarray
     particles = len(steps.particle)
     longest = np.zeros(particles, dtype=np.int64)
     np.maximum.at(longest, steps.owner, np.diff(steps.start))
-    owner = np.repeat(steps.owner, np.diff(steps.start))
-    moved = np.bincount(owner, (steps.displacement**2).sum(1), minlength=particles) > 0
+    still = still_axes(steps)
     reason = np.full(particles, "", dtype=object)
     if method == "cve":
         sums = displacement_sums(steps)
         enough = (sums[:, 1] > 0) & (sigma_known | (sums[:, 3] > 0))
         reason[~enough] = "no positions in three consecutive frames"
+    reason[still.any(axis=1)] = "every displacement along one axis is exactly zero"
     if not sigma_known:
         reason[longest < 2] = "fewer than three positions"
-    reason[~moved] = "every displacement is exactly zero"
+    reason[still.all(axis=1)] = "every displacement is exactly zero"
     return reason
 
 

@@ -138,6 +138,8 @@ def shear_moduli(
     msd = mean_squared_displacement(
         tracks, max_lag, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
+    if not len(msd.lag):
+        raise ConfigError("no track has two positions: there is no MSD to take moduli from")
     longest = max_lag or max(int(_LONGEST_SHARE * (len(msd.lag) + 1)), 1)
     offset = _offset(stuck, offset_um2, frame_interval_s, pixel_size_um)
     lags = _above(offset, msd, _spread_lags(min(longest, len(msd.lag))))
@@ -271,7 +273,8 @@ def _warnings(
     if not told:
         said.append(
             "No offset was taken out of the MSD: localisation error looks like elasticity at high "
-            "frequency. Film beads stuck to the glass with the same optics and give their tracks."
+            "frequency. Film beads stuck to the glass with the same optics and give their tracks, "
+            "or their localisation error (--static-error-um)."
         )
     hidden = offset > _MOST_OFFSET * mean
     if hidden.any():

@@ -7,6 +7,8 @@ from cloudtrainer.diffusion.tracks import FloatArray
 REPLICATES = 2000
 # Two-sided 95% quantile of the normal distribution.
 NORMAL_95 = 1.959963984540054
+# What `Estimate.interval` says where the bootstrap has nothing to draw from.
+NO_SCATTER = "model (the particles do not scatter)"
 
 
 def bootstrap_weights(particles: int, seed: int) -> FloatArray:
@@ -19,6 +21,11 @@ def bootstrap_weights(particles: int, seed: int) -> FloatArray:
 def bootstrap_error(replicates: FloatArray, particles: int) -> float:
     """Return the standard error, widened by sqrt(n / (n - 1)) for the mean taken from the data."""
     return float(np.std(replicates, ddof=1) * np.sqrt(particles / (particles - 1)))
+
+
+def scatters(replicates: FloatArray) -> bool:
+    """Return whether replicates differ by more than rounding, as those of copied tracks do not."""
+    return bool(len(replicates) > 1 and np.ptp(replicates) > 1e-9 * np.abs(replicates).max())
 
 
 def student_quantile(particles: int, level: float = 0.95) -> float:

@@ -1,4 +1,4 @@
-"""Viscosity, hydrodynamic radius, or Boltzmann's constant from D, by Stokes and Einstein."""
+"""Viscosity, hydrodynamic radius or a test from D, and D in a liquid, by Stokes and Einstein."""
 
 import math
 from dataclasses import dataclass
@@ -23,11 +23,12 @@ class StokesEinstein:
     Attributes
     ----------
     quantity : str
-        ``viscosity``, ``hydrodynamic radius`` or ``Boltzmann constant``.
+        ``viscosity``, ``hydrodynamic radius``, ``Boltzmann constant`` or ``free diffusion
+        coefficient``.
     value, standard_error, low, high : float
         In `unit`; the interval joins that of D with the uncertainties given.
     unit : str
-        ``Pa s``, ``um`` or ``J/K``.
+        ``Pa s``, ``um``, ``J/K`` or ``um^2/s``.
     wall_factor : float
         What a wall multiplies D by, 1 far from it.
     warnings : tuple of str
@@ -134,6 +135,59 @@ def stokes_einstein(
     )
 
 
+def free_diffusion(
+    temperature_K: float,
+    radius_um: float,
+    viscosity_Pa_s: float,
+    *,
+    temperature_error_K: float = 0.0,
+    radius_error_um: float = 0.0,
+    viscosity_error_Pa_s: float = 0.0,
+    wall_distance_um: float | None = None,
+) -> StokesEinstein:
+    """Return D of a sphere in a liquid, ``k_B T / (6 pi viscosity radius)``, um^2/s.
+
+    Parameters
+    ----------
+    temperature_K, radius_um, viscosity_Pa_s, temperature_error_K, radius_error_um, \
+viscosity_error_Pa_s, wall_distance_um
+        As for `stokes_einstein`; the interval is that of their standard errors.
+
+    Raises
+    ------
+    CalibrationError
+        A temperature, radius, viscosity or error is none that can be, or the particle reaches into
+        the wall.
+    """
+    for value, name, error in (
+        (temperature_K, "temperature_K", temperature_error_K),
+        (radius_um, "radius_um", radius_error_um),
+        (viscosity_Pa_s, "viscosity_Pa_s", viscosity_error_Pa_s),
+    ):
+        _check_known(value, name, error)
+    if wall_distance_um is not None:
+        _check_known(wall_distance_um, "wall_distance_um", 0.0)
+    factor = _wall_factor(radius_um, wall_distance_um)
+    drag = 6 * math.pi * viscosity_Pa_s * radius_um * _CUBIC_UM
+    value = BOLTZMANN * temperature_K / drag * factor
+    share = math.hypot(
+        temperature_error_K / temperature_K,
+        radius_error_um / radius_um,
+        viscosity_error_Pa_s / viscosity_Pa_s,
+    )
+    half = math.exp(NORMAL_95 * share)
+    return StokesEinstein(
+        quantity="free diffusion coefficient",
+        value=value,
+        standard_error=value * share,
+        low=value / half,
+        high=value * half,
+        unit="um^2/s",
+        wall_factor=factor,
+        warnings=_where_it_may_fail(temperature_K, radius_um, wall_distance_um),
+    )
+
+
 def _check_estimate(D: Estimate) -> None:
     if not math.isfinite(D.value):
         raise CalibrationError(f"no diffusion coefficient is given: {D.reason or 'NaN'}")
@@ -217,16 +271,23 @@ def _with_interval(
 def _warnings(
     D: Estimate, temperature_K: float, radius_um: float, distance_um: float | None
 ) -> tuple[str, ...]:
+    said = _where_it_may_fail(temperature_K, radius_um, distance_um)
+    if D.spread_ratio > 1.5:
+        said += (
+            "The particles differ in D by more than chance: viscosity, radius or both are not one "
+            "number here; look at the distribution of D.",
+        )
+    return said
+
+
+def _where_it_may_fail(
+    temperature_K: float, radius_um: float, distance_um: float | None
+) -> tuple[str, ...]:
     said = []
     if not _WIDE_RANGE_K[0] <= temperature_K <= _WIDE_RANGE_K[1]:
         said.append(
             f"temperature_K {temperature_K:g} is not that of a liquid in a laboratory: is it in "
             "degrees Celsius?"
-        )
-    if D.spread_ratio > 1.5:
-        said.append(
-            "The particles differ in D by more than chance: viscosity, radius or both are not one "
-            "number here; look at the distribution of D."
         )
     if distance_um is not None and radius_um > _NEAREST * distance_um:
         said.append(

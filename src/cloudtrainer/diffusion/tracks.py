@@ -12,6 +12,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _COLUMNS = ("particle", "frame", "x", "y")
+# What reaches further is no frame number but a time, and no position but a fault.
+_MOST_FRAMES = 10_000_000
+_FARTHEST_PX = 1e9
 
 
 @dataclass(frozen=True)
@@ -152,16 +155,34 @@ class Calibration:
 
 def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
     """Return a column as float64, or raise LabelError at the first value that is no number."""
+    if tracks[column].ndim != 1:
+        raise LabelError(f"tracks: the column '{column}' is there twice: keep one")
     values = pd.to_numeric(tracks[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         row = int(bad[0])
         raise LabelError(
             f"tracks: column '{column}', row {row} (particle {tracks['particle'].iloc[row]}, "
-            f"frame {tracks['frame'].iloc[row]}) holds {tracks[column].iloc[row]!r}, "
+            f"frame {tracks['frame'].iloc[row]}) holds '{tracks[column].iloc[row]}', "
             "not a finite number: remove or correct it"
         )
     return values
+
+
+def _refuse_astray(frame: FloatArray, position: FloatArray) -> None:
+    """Raise LabelError where frames or positions lie farther apart than those of any video."""
+    if not len(frame):
+        return
+    if np.ptp(frame) > _MOST_FRAMES:
+        raise LabelError(
+            f"tracks: column 'frame' reaches from {frame.min():.0f} to {frame.max():.0f}, over "
+            f"more than {_MOST_FRAMES:,} frames: give frame numbers, not times"
+        )
+    if np.abs(position).max() > _FARTHEST_PX:
+        raise LabelError(
+            f"tracks: a position of {np.abs(position).max():.3g} px lies outside any frame: "
+            "remove or correct it"
+        )
 
 
 def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
@@ -176,21 +197,30 @@ def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
     Raises
     ------
     LabelError
-        A column is missing, holds text or a non-finite value, a frame is no whole number, or a
-        particle has two positions in one frame.
+        It is no DataFrame; a column is missing, there twice, or holds text or a non-finite value; a
+        frame is no whole number; frames span more than ten million, or a position is farther than
+        1e9 px; or a particle has two positions in one frame.
     """
+    if not isinstance(tracks, pd.DataFrame):
+        raise LabelError(
+            f"tracks: a {type(tracks).__name__} is no table: give a pandas DataFrame with the "
+            "columns particle, frame, x and y"
+        )
     missing = [name for name in _COLUMNS if name not in tracks.columns]
     if missing:
         raise LabelError(
             f"tracks: no column '{missing[0]}' among {list(map(str, tracks.columns))}: "
             "the columns particle, frame, x and y are needed"
         )
+    if tracks["particle"].ndim != 1:
+        raise LabelError("tracks: the column 'particle' is there twice: keep one")
     codes, particle = pd.factorize(tracks["particle"], sort=True)
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
         raise LabelError(f"tracks: column 'particle', row {row} is empty: name its particle")
     frame_number = _numbers(tracks, "frame")
     position = np.column_stack([_numbers(tracks, "x"), _numbers(tracks, "y")])
+    _refuse_astray(frame_number, position)
     frame = np.rint(frame_number).astype(np.int64)
     fractional = np.flatnonzero(frame != frame_number)
     if fractional.size:
@@ -246,3 +276,25 @@ def steps_of(tracks: TrackArrays, stride: int = 1) -> Steps:
         particle=tracks.particle[with_steps],
         stride=stride,
     )
+
+
+def still_axes(steps: Steps) -> NDArray[np.bool_]:
+    """Return whether a particle never moves along x, and along y, shape (particles, 2)."""
+    owner = np.repeat(steps.owner, np.diff(steps.start))
+    particles = len(steps.particle)
+    squares = (steps.displacement**2).T
+    moved = [np.bincount(owner, of_axis, minlength=particles) > 0 for of_axis in squares]
+    return ~np.column_stack(moved)
+
+
+def why_without_motion(steps: Steps) -> str | None:
+    """Return why displacements tell nothing of motion in two dimensions, or None."""
+    still = still_axes(steps).all(axis=0)
+    if still.all():
+        return "every displacement is exactly zero: these positions were not measured anew"
+    if still.any():
+        return (
+            f"every displacement along {'xy'[int(np.argmax(still))]} is exactly zero: positions "
+            "along one line, whose D over two axes would come out as half of what it is"
+        )
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,23 @@ from cloudtrainer.figures.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+class SpreadLike(Protocol):
+    """A coefficient of variation with its interval, and the density behind it."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def grid(self) -> NDArray[np.float64]: ...
+    @property
+    def density(self) -> NDArray[np.float64]: ...
 
 
 @styled
@@ -33,6 +49,7 @@ def histogram_figure(
     label: str,
     estimate: IntervalLike | None = None,
     truth: float | None = None,
+    spread: SpreadLike | None = None,
 ) -> Figure:
     """Show how an estimate is distributed over the tracks, and the pooled one with its interval.
 
@@ -46,6 +63,9 @@ def histogram_figure(
         The pooled estimate: ``value, low, high, unit``.
     truth : float or None
         The value that was simulated.
+    spread : object or None
+        How the quantity is distributed without the uncertainty of each track: ``value, low,
+        high`` (its coefficient of variation), ``grid`` and ``density``.
 
     Notes
     -----
@@ -64,9 +84,10 @@ def histogram_figure(
 
     figure = new_figure(6.4, PANEL_HEIGHT + 0.6)
     (ax,) = panels(figure, 1)
-    ax.hist(
-        inside, _bins(inside, low, high), color=SKY, alpha=0.6, edgecolor="white", linewidth=0.6
-    )
+    bins = _bins(inside, low, high)
+    ax.hist(inside, bins, color=SKY, alpha=0.6, edgecolor="white", linewidth=0.6)
+    if spread is not None and np.isfinite(spread.value):
+        _draw_spread(ax, spread, found.size * (bins[1] - bins[0]))
     if estimate is not None and np.isfinite(estimate.value):
         if np.isfinite(estimate.low) and np.isfinite(estimate.high):
             ax.axvspan(estimate.low, estimate.high, color=VERMILLION, alpha=BAND_ALPHA, linewidth=0)
@@ -83,6 +104,21 @@ def histogram_figure(
     if ax.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center")
     return figure
+
+
+def _draw_spread(ax: Axes, spread: SpreadLike, scale: float) -> None:
+    """Draw a density as tracks a bin, lowered where it would be much higher than the bars."""
+    highest = ax.get_ylim()[1]
+    tracks = spread.density * scale
+    lowered = min(1.0, 1.5 * highest / float(tracks.max()))
+    tracks = lowered * tracks
+    height = "" if lowered == 1 else ", height not to scale"
+    ax.plot(
+        spread.grid, tracks, color=INK, linewidth=1.4,
+        label=f"without each track's own uncertainty: sd / mean {spread.value:.2f} "
+        f"(95%: {spread.low:.2f} to {spread.high:.2f}){height}",
+    )  # fmt: skip
+    ax.set_ylim(0, max(highest, 1.08 * float(tracks.max())))
 
 
 def _axis_range(values: NDArray[np.float64], marks: NDArray[np.float64]) -> tuple[float, float]:

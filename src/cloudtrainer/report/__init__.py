@@ -1,5 +1,6 @@
-"""One self-contained HTML file about one analysis: plain data in, a page out."""
+"""What people read of an analysis: one self-contained HTML file, and a methods section."""
 
+from cloudtrainer.report.methods import methods_text
 from cloudtrainer.report.report import (
     Headline,
     Report,
@@ -14,6 +15,7 @@ __all__ = [
     "Report",
     "ReportFigure",
     "ReportTable",
+    "methods_text",
     "render_report",
     "write_report",
 ]

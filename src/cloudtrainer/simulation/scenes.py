@@ -9,6 +9,7 @@ from torch import Tensor
 from cloudtrainer.config import SceneSettings
 from cloudtrainer.simulation.camera import photon_noise, read_noise, uneven_background
 from cloudtrainer.simulation.draw import Draw
+from cloudtrainer.simulation.exposure import draw_smear, smeared
 from cloudtrainer.simulation.moving import draw_motion, in_frames, repeat_at_ends
 from cloudtrainer.simulation.spots import Spots, render_spots
 
@@ -199,15 +200,20 @@ def draw_particles(
     clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
     inside = (spots.x > -0.5) & (spots.x < size_px - 0.5) & (spots.y > -0.5)
     inside &= spots.y < size_px - 0.5
+    smear = draw_smear(draw, settings.smeared_share, len(sigma))
     if context_frames == 0:
-        light = render_spots(spots, size_px, size_px) + render_spots(clutter, size_px, size_px)
+        light = render_spots(smeared(spots, smear, draw), size_px, size_px)
+        light += render_spots(clutter, size_px, size_px)
         return Particles(light, spots, present & inside)
     motion = draw_motion(draw, len(sigma))
     moved, seen = in_frames(spots, motion, context_frames, draw)
     still = draw.chance(_STILL_CLUTTER, clutter.x.shape)
     dirt, _ = in_frames(clutter, motion, context_frames, draw, still)
-    film = render_spots(moved, size_px, size_px) + render_spots(dirt, size_px, size_px)
-    film = film.view(len(sigma), 2 * context_frames + 1, size_px, size_px)
+    each = smear.repeat_interleave(2 * context_frames + 1, dim=0)
+    film = render_spots(smeared(moved, each, draw), size_px, size_px)
+    film = (film + render_spots(dirt, size_px, size_px)).view(
+        len(sigma), 2 * context_frames + 1, size_px, size_px
+    )
     return Particles(film[:, context_frames], spots, present & inside & seen, film)
 
 

@@ -1,19 +1,26 @@
 """Tracking: detections in, tracks out."""
 
+from cloudtrainer.tracking.clock import FrameClock, number_frames
 from cloudtrainer.tracking.drift import Drift, subtract_drift
 from cloudtrainer.tracking.filters import filter_tracks
-from cloudtrainer.tracking.linking import track_particles
+from cloudtrainer.tracking.linking import link_detections, track_particles
 from cloudtrainer.tracking.missed import missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
+from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 
 __all__ = [
     "Drift",
+    "FrameClock",
+    "LinkedFile",
     "SearchRange",
     "StaticSpecks",
     "filter_tracks",
+    "link_detections",
+    "link_parquet",
     "missed_while_moving",
+    "number_frames",
     "search_range_scan",
     "search_range_warning",
     "static_specks",

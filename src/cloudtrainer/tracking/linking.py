@@ -1,18 +1,47 @@
 """Linking: the detections of one particle through the frames become one track."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import warnings
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from cloudtrainer.errors import ConfigError
+from cloudtrainer.tracking.frame_linker import FrameLinker
+from cloudtrainer.tracking.laptrack_engine import Segments, link_with_laptrack
 from cloudtrainer.tracking.search_range import suggest_search_range
 from cloudtrainer.tracking.tables import checked_positions
+
+Engine = Literal["trackpy", "laptrack"]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Tracks, and where they were cut.
+
+    Attributes
+    ----------
+    tracks
+        As `track_particles` returns them.
+    splits, merges
+        How many times one particle became several, and several became one, in all that was linked.
+    """
+
+    tracks: pd.DataFrame
+    splits: int
+    merges: int
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence on splits and merges, or None where there are none."""
+        if self.splits + self.merges == 0:
+            return None
+        return (
+            f"Particles split {self.splits} times and merged {self.merges} times: their tracks end "
+            "there and new ones begin, so that no displacement, and no D, spans a split or a merge."
+        )
 
 
 def track_particles(
@@ -20,14 +49,10 @@ def track_particles(
     search_range: float | None = 10,
     memory: int = 3,
     min_track_frames: int = 5,
+    engine: Engine = "trackpy",
+    split_merge_range: float | None = None,
 ) -> pd.DataFrame:
     """Link detections into tracks.
-
-    Links between one frame and the next are those with the smallest sum of squared steps, a
-    particle that finds no partner costing the square of the search range (Crocker & Grier 1996,
-    J. Colloid Interface Sci. 179:298), as trackpy does it. Where many particles are within reach of
-    each other, trackpy's own search takes exponential time or gives up; here the same sum is
-    minimised by optimal assignment (Jonker & Volgenant), which always ends.
 
     Parameters
     ----------
@@ -42,6 +67,13 @@ def track_particles(
         the same across the gap.
     min_track_frames
         Tracks seen in fewer frames are dropped.
+    engine
+        "trackpy": the links that trackpy finds, also where trackpy gives up (`FrameLinker`).
+        "laptrack": those of laptrack, which closes gaps after all frames are linked, and can follow
+        particles that split or merge; much slower.
+    split_merge_range
+        Largest distance of a split or merge, pixels, with the engine laptrack; None: there are
+        none. Tracks end where they split or merge, and others begin: a warning tells how many.
 
     Returns
     -------
@@ -54,31 +86,62 @@ def track_particles(
     LabelError
         When the table lacks a column or holds something that is not a finite number.
     ConfigError
-        When the search range is not positive, or memory or min_track_frames are negative.
+        When a range is not positive, memory or min_track_frames are negative, the engine is
+        unknown or not installed, or a split_merge_range is given to another than laptrack.
     """
-    if search_range is not None and not (np.isfinite(search_range) and search_range > 0):
-        raise ConfigError(f"search_range must be a positive number of pixels, not {search_range}.")
-    if memory < 0 or min_track_frames < 0:
-        raise ConfigError(
-            f"memory ({memory}) and min_track_frames ({min_track_frames}) must be at least 0."
-        )
+    linked = link_detections(
+        detections, search_range, memory, min_track_frames, engine, split_merge_range
+    )
+    if linked.warning is not None:
+        warnings.warn(linked.warning, stacklevel=2)
+    return linked.tracks
+
+
+def link_detections(
+    detections: pd.DataFrame,
+    search_range: float | None,
+    memory: int,
+    min_track_frames: int,
+    engine: Engine = "trackpy",
+    split_merge_range: float | None = None,
+) -> Linked:
+    """Link as `track_particles` does, and return what it warns of."""
+    check_linking(search_range, memory, min_track_frames)
+    if engine not in ("trackpy", "laptrack"):
+        raise ConfigError(f"engine must be trackpy or laptrack, not {engine!r}.")
+    if split_merge_range is not None:
+        _check_range("split_merge_range", split_merge_range)
+        if engine != "laptrack":
+            raise ConfigError(
+                f"the engine {engine} knows no splits and merges: take laptrack, or leave "
+                "split_merge_range out."
+            )
     table = checked_positions(detections)
     table = table.sort_values("frame", kind="stable", ignore_index=True)
     if search_range is None:
         search_range = suggest_search_range(table, memory=memory).value_px
-    table["particle"] = link_positions(
-        table["frame"].to_numpy(), table[["y", "x"]].to_numpy(), search_range, memory
-    )
-    frames = table.groupby("particle")["frame"].transform("size")
-    table = table[frames >= min_track_frames]
+    frames, positions = table["frame"].to_numpy(), table[["y", "x"]].to_numpy()
+    if engine == "laptrack":
+        groups, numbers = _by_frame(frames, positions)
+        # No track survives more than `memory` empty frames: longer gaps need not be walked through.
+        steps = np.minimum(np.diff(numbers, prepend=numbers[:1]), memory + 2)
+        segments = link_with_laptrack(
+            groups, np.cumsum(steps), search_range, memory, split_merge_range
+        )
+    else:
+        segments = Segments(link_positions(frames, positions, search_range, memory), 0, 0)
+    table["particle"] = segments.particles
+    seen = table.groupby("particle")["frame"].transform("size")
+    table = table[seen >= min_track_frames]
     table = table.assign(particle=pd.factorize(table["particle"])[0].astype(np.int64))
-    return table.sort_values(["frame", "particle"], kind="stable", ignore_index=True)
+    tracks = table.sort_values(["frame", "particle"], kind="stable", ignore_index=True)
+    return Linked(tracks, segments.splits, segments.merges)
 
 
 def link_positions(
     frames: NDArray[np.int64], positions: NDArray[np.float64], search_range: float, memory: int
 ) -> NDArray[np.int64]:
-    """Give each position the number of its particle.
+    """Give each position the number of its particle, with the engine "trackpy".
 
     Parameters
     ----------
@@ -96,65 +159,32 @@ def link_positions(
     numpy.ndarray
         Shape (n,), int64, the same number for positions of one particle.
     """
+    linker = FrameLinker(search_range, memory)
+    groups, numbers = _by_frame(frames, positions)
+    linked = [linker.link(int(t), group) for t, group in zip(numbers, groups, strict=True)]
+    return np.concatenate([np.empty(0, dtype=np.int64), *linked])
+
+
+def check_linking(search_range: float | None, memory: int, min_track_frames: int) -> None:
+    """Raise ConfigError unless the settings of linking can be used."""
+    if search_range is not None:
+        _check_range("search_range", search_range)
+    if memory < 0 or min_track_frames < 0:
+        raise ConfigError(
+            f"memory ({memory}) and min_track_frames ({min_track_frames}) must be at least 0."
+        )
+
+
+def _check_range(name: str, value_px: float) -> None:
+    if not (np.isfinite(value_px) and value_px > 0):
+        raise ConfigError(f"{name} must be a positive number of pixels, not {value_px}.")
+
+
+def _by_frame(
+    frames: NDArray[np.int64], positions: NDArray[np.float64]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+    """Split positions, sorted by frame, into those of each frame, and number these frames."""
     if len(frames) == 0:
-        return np.empty(0, dtype=np.int64)
-    from trackpy.linking.linking import link_iter
-
+        return [], frames
     starts = np.flatnonzero(np.diff(frames, prepend=frames[0] - 1))
-    # No track survives more than `memory` empty frames, so longer gaps need not be walked through.
-    steps = np.minimum(np.diff(frames[starts]), memory + 2)
-    numbers = np.concatenate([[0], np.cumsum(steps)])
-    groups = np.split(positions, starts[1:])
-
-    def levels() -> Iterator[tuple[int, NDArray[np.float64]]]:
-        nothing = np.empty((0, positions.shape[1]))
-        expected = 0
-        for number, group in zip(numbers, groups, strict=True):
-            for empty in range(expected, number):
-                yield empty, nothing
-            yield int(number), group
-            expected = int(number) + 1
-
-    linked: list[int] = []
-    with _quiet_trackpy():
-        for _, ids in link_iter(
-            levels(), search_range, memory=memory, link_strategy=_assign_subnet
-        ):
-            linked.extend(ids)
-    return np.asarray(linked, dtype=np.int64)
-
-
-def _assign_subnet(
-    sources: set[Any], destinations: set[Any], search_range: float, max_size: int
-) -> tuple[list[Any], list[Any]]:
-    """Pair the points of one of trackpy's subnetworks; ``max_size``, its limit, is not needed."""
-    if len(sources) == 1 and len(destinations) == 1:
-        return list(sources), list(destinations)
-    before = sorted(sources, key=lambda point: point.uuid)
-    after = sorted(destinations, key=lambda point: point.uuid)
-    column = {point: k for k, point in enumerate(after)}
-    # Relative to leaving both unpaired, which is 0: only what is below it is a link.
-    cost = np.zeros((len(before), len(after)))
-    for row, point in enumerate(before):
-        for candidate, distance in point.forward_cands:
-            cost[row, column[candidate]] = distance**2 - search_range**2
-    taken = set()
-    partner: list[Any] = [None] * len(before)
-    for i, k in zip(*linear_sum_assignment(cost), strict=True):
-        if cost[i, k] < 0:
-            partner[i] = after[k]
-            taken.add(int(k))
-    born = [point for k, point in enumerate(after) if k not in taken]
-    return before + [None] * len(born), partner + born
-
-
-@contextmanager
-def _quiet_trackpy() -> Iterator[None]:
-    """Keep trackpy from reporting every frame while it links."""
-    logger = logging.getLogger("trackpy")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    return np.split(positions, starts[1:]), frames[starts]

@@ -81,8 +81,11 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     LabelError
         When the table lacks a column or holds something that is not a finite number.
     """
-    table = checked_positions(detections)
-    groups = _frames_of(table)
+    return range_from_frames(_sampled(checked_positions(detections)), memory)
+
+
+def range_from_frames(groups: list[tuple[int, NDArray[np.float64]]], memory: int) -> SearchRange:
+    """Suggest a search range from the positions (n, 2) of single frames, with their numbers."""
     neighbour = _median_neighbour_px(groups)
     fit = fit_steps(_successive(groups), neighbour)
     if fit is None or fit.steps < _FEWEST_STEPS:
@@ -124,23 +127,25 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     )
 
 
-def _frames_of(table: pd.DataFrame) -> list[tuple[int, NDArray[np.float64]]]:
-    """Split a table into its frames: evenly spaced runs of them when it is long."""
+def sampled_frames(frames: int, detections: int) -> NDArray[np.int64]:
+    """Return which of so many frames to measure steps in: runs of them where there are many."""
+    keep = int(min(_FRAMES, max(20, _SOURCES * frames / max(detections, 1))))
+    if frames <= keep:
+        return np.arange(frames, dtype=np.int64)
+    # Runs of ten frames spread over the video see slow changes and still give steps.
+    firsts = np.linspace(0, frames - 10, max(keep // 10, 1)).astype(np.int64)
+    return np.unique(firsts[:, None] + np.arange(10))
+
+
+def _sampled(table: pd.DataFrame) -> list[tuple[int, NDArray[np.float64]]]:
+    """Split a table into its frames, or the sampled ones of them."""
     if table.empty:
         return []
     table = table.sort_values("frame", kind="stable")
-    positions = table[["x", "y"]].to_numpy()
-    frames = table["frame"].to_numpy()
-    numbers, starts = np.unique(frames, return_index=True)
-    groups = list(zip(numbers.tolist(), np.split(positions, starts[1:]), strict=True))
-    keep = int(min(_FRAMES, max(20, _SOURCES * len(numbers) / max(len(table), 1))))
-    if len(groups) <= keep:
-        return groups
-    # Runs of ten frames spread over the video see slow changes and still give steps.
-    runs = max(keep // 10, 1)
-    firsts = np.linspace(0, len(groups) - 10, runs).astype(int)
-    chosen = sorted({k for first in firsts for k in range(first, first + 10)})
-    return [groups[k] for k in chosen]
+    numbers, starts = np.unique(table["frame"].to_numpy(), return_index=True)
+    groups = np.split(table[["x", "y"]].to_numpy(), starts[1:])
+    chosen = sampled_frames(len(numbers), len(table))
+    return [(int(numbers[k]), groups[k]) for k in chosen]
 
 
 def _successive(

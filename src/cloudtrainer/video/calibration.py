@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Source = Literal["ImageJ", "OME", "vendor", "given", "unknown"]
 
+UM_PER_INCH = 25400.0
 _MICROMETRES = {
     "m": 1e6,
     "cm": 1e4,
@@ -22,8 +23,8 @@ _MICROMETRES = {
     "nm": 1e-3,
     "pm": 1e-6,
     "å": 1e-4,
-    "in": 25400.0,
-    "inch": 25400.0,
+    "in": UM_PER_INCH,
+    "inch": UM_PER_INCH,
 }
 _SECONDS = {
     "s": 1.0,
@@ -136,7 +137,7 @@ def with_times(stated: Calibration, times_s: npt.NDArray[np.float64]) -> Calibra
         hint = join_hints(
             stated.hint,
             f"the frames are uneven in time, from {steps.min():.4g} s to {steps.max():.4g} s "
-            f"apart; the median {median:.4g} s is taken",
+            f"apart, the median being {median:.4g} s",
         )
     nominal = stated.frame_interval_s
     if nominal is not None and abs(nominal - interval) > 0.01 * interval:
@@ -164,7 +165,7 @@ def imagej_calibration(
     x_factor, y_factor = micrometres(unit), micrometres(str(metadata.get("yunit", unit)))
     pixel, hint, interval = None, None, None
     if x_per_unit and y_per_unit and x_factor and y_factor:
-        per_inch = 25400 / x_factor * x_per_unit
+        per_inch = UM_PER_INCH / x_factor * x_per_unit
         if _plain(unit) in ("in", "inch", "cm") and is_print_resolution(per_inch):
             hint = f"the print resolution is {per_inch:.0f} dpi, which is not a calibration"
         else:
@@ -197,10 +198,10 @@ def resolution_hint(x_per_unit: float | None, unit: str) -> str | None:
     unit
         "inch" or "cm"; anything else gives None.
     """
-    factor = {"inch": 25400.0, "cm": 1e4}.get(unit)
+    factor = {"inch": UM_PER_INCH, "cm": 1e4}.get(unit)
     if factor is None or not x_per_unit or x_per_unit <= 1:
         return None
-    per_inch = x_per_unit * 25400 / factor
+    per_inch = x_per_unit * UM_PER_INCH / factor
     if is_print_resolution(per_inch):
         return f"the print resolution is {per_inch:.0f} dpi, which is not a calibration"
     return (

@@ -358,9 +358,12 @@ def _override(
     if pixel_size_um is not None:
         stated = replace(stated, pixel_size_um=float(pixel_size_um), source="given")
     if frame_interval_s is not None:
-        # Times of the file that contradict the given interval must not survive it.
+        # Times of the file that contradict the given interval must not survive it; others still
+        # tell which frames are missing.
+        agrees = math.isclose(stated.frame_interval_s or 0.0, frame_interval_s, rel_tol=0.01)
+        times = stated.timestamps_s if agrees else None
         stated = replace(
-            stated, frame_interval_s=float(frame_interval_s), timestamps_s=None, source="given"
+            stated, frame_interval_s=float(frame_interval_s), timestamps_s=times, source="given"
         )
     return stated
 

@@ -1,0 +1,297 @@
+"""The particle and its medium: what is known of them, and what D and the MSD say of the rest."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.diffusion import (
+    BOLTZMANN,
+    ShearModuli,
+    StokesEinstein,
+    free_diffusion,
+    shear_moduli,
+    stokes_einstein,
+)
+from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
+from cloudtrainer.figures import display_unit, with_interval
+from cloudtrainer.report import ReportTable
+
+Found = TypeVar("Found")
+
+_ENTRY = {
+    "viscosity": "measured_viscosity_Pa_s",
+    "hydrodynamic radius": "measured_hydrodynamic_radius_um",
+    "Boltzmann constant": "measured_Boltzmann_constant_J_per_K",
+    "free diffusion coefficient": "free_D_um2_per_s",
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the user knows of the particles and the medium; None: unknown.
+
+    Attributes
+    ----------
+    temperature_K, temperature_error_K : float
+        Absolute temperature and its standard error, K.
+    particle_radius_um, viscosity_Pa_s : float or None
+        Radius of the particles, um; viscosity of the medium, Pa s.
+    particle_radius_relative_error, viscosity_relative_error : float
+        Their standard errors as shares of the values: 0.05 is 5%.
+    wall_distance_um : float or None
+        Distance of the particles' centres from a plane wall, um.
+    static_error_um : float or None
+        Localisation error of each axis that stuck particles show, um.
+    """
+
+    temperature_K: float | None = None
+    particle_radius_um: float | None = None
+    viscosity_Pa_s: float | None = None
+    temperature_error_K: float = 0.0
+    particle_radius_relative_error: float = 0.0
+    viscosity_relative_error: float = 0.0
+    wall_distance_um: float | None = None
+    static_error_um: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature_K", "particle_radius_um", "viscosity_Pa_s", "wall_distance_um"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise CalibrationError(f"{name} is {value:g}: must be above 0")
+        for name in ("particle_radius_relative_error", "viscosity_relative_error"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value < 1):
+                raise CalibrationError(f"{name} is {value:g}: give a share, such as 0.05 for 5%")
+        error = self.temperature_error_K
+        if not (math.isfinite(error) and 0 <= error < (self.temperature_K or math.inf)):
+            raise CalibrationError(
+                f"temperature_error_K is {error:g}: must be 0 or more, and less than the "
+                "temperature"
+            )
+        error_um = self.static_error_um
+        if error_um is not None and not (math.isfinite(error_um) and error_um >= 0):
+            raise CalibrationError(f"static_error_um is {error_um:g}: must be 0 or more")
+        known = self.particle_radius_um is not None or self.viscosity_Pa_s is not None
+        if known and self.temperature_K is None:
+            raise ConfigError(
+                "a radius or viscosity says nothing of D without the temperature: give it too"
+            )
+        if self.temperature_K is not None and not known:
+            raise ConfigError(
+                "the temperature says nothing of D alone: give the particles' radius, the medium's "
+                "viscosity, or both"
+            )
+        if (
+            self.wall_distance_um is not None
+            and self.particle_radius_um is not None
+            and self.particle_radius_um >= self.wall_distance_um
+        ):
+            raise CalibrationError(
+                f"wall_distance_um is {self.wall_distance_um:g}: particles of radius "
+                f"{self.particle_radius_um:g} um would reach into the wall; give the distance of "
+                "their centres"
+            )
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors and the wall as `stokes_einstein` takes them."""
+        return {
+            "temperature_error_K": self.temperature_error_K,
+            "radius_error_um": self.particle_radius_relative_error
+            * (self.particle_radius_um or 0.0),
+            "viscosity_error_Pa_s": self.viscosity_relative_error * (self.viscosity_Pa_s or 0.0),
+        }
+
+
+@dataclass(frozen=True)
+class MaterialFindings:
+    """What was found of the medium or the particles.
+
+    Attributes
+    ----------
+    given : Material
+    from_diffusion : StokesEinstein or None
+        Viscosity, hydrodynamic radius, or with both known Boltzmann's constant.
+    free : StokesEinstein or None
+        With both known: D in the free medium.
+    moduli : ShearModuli or None
+        With temperature and radius known.
+    warnings : tuple of str
+    """
+
+    given: Material
+    from_diffusion: StokesEinstein | None = None
+    free: StokesEinstein | None = None
+    moduli: ShearModuli | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def material_findings(
+    material: Material, source: Source, tracked: Tracked, measured: Measurement, seed: int
+) -> MaterialFindings:
+    """Return what D and the MSD say; what cannot be told becomes a warning."""
+    temperature, radius = material.temperature_K, material.particle_radius_um
+    viscosity, wall = material.viscosity_Pa_s, material.wall_distance_um
+    pixel, interval = source.pixel_size_um, source.frame_interval_s
+    if temperature is None:
+        return MaterialFindings(material)
+    if pixel is None or interval is None:
+        said = (
+            "Without pixel size and frame interval D says nothing of viscosity, radius or moduli."
+        )
+        return MaterialFindings(material, warnings=(said,))
+    warnings: list[str] = []
+
+    def attempt(what: str, find: Callable[[], Found]) -> Found | None:
+        try:
+            return find()
+        except CloudTrainerError as error:
+            warnings.append(f"{what}: not estimated ({error}).")
+            return None
+
+    known: dict[str, Any] = material.errors | {"wall_distance_um": wall}
+    free = None
+    if radius is not None and viscosity is not None:
+        free = free_diffusion(temperature, radius, viscosity, **known)
+    quantity = "The hydrodynamic radius" if radius is None else "The viscosity"
+    found = attempt(
+        quantity if free is None else "The test of D by Boltzmann's constant",
+        lambda: stokes_einstein(
+            measured.diffusion, temperature, radius_um=radius, viscosity_Pa_s=viscosity, **known
+        ),
+    )
+    if found is not None:
+        warnings += found.warnings
+        if measured.motion.motion_model == "anomalous":
+            warnings.append(
+                f"The motion is not Brownian: the {found.quantity} is that of D between "
+                "neighbouring frames, and another at another time scale."
+            )
+    moduli = None
+    if radius is not None:
+        size = radius
+        error = material.static_error_um
+        moduli = attempt(
+            "G' and G''",
+            lambda: shear_moduli(
+                tracked.tracks,
+                interval,
+                pixel,
+                temperature_K=temperature,
+                radius_um=size,
+                offset_um2=None if error is None else 4 * error**2,
+                seed=seed,
+            ),
+        )
+        if moduli is not None:
+            warnings += [f"G' and G'': {said}" for said in moduli.warnings]
+    return MaterialFindings(material, found, free, moduli, tuple(warnings))
+
+
+def material_entry(findings: MaterialFindings, measured: Measurement) -> dict[str, Any]:
+    """Return what ``summary.json`` says of the material."""
+    given = findings.given
+    entry: dict[str, Any] = {
+        "temperature_K": given.temperature_K,
+        "temperature_error_K": given.temperature_error_K,
+        "particle_radius_um": given.particle_radius_um,
+        "particle_radius_relative_error": given.particle_radius_relative_error,
+        "viscosity_Pa_s": given.viscosity_Pa_s,
+        "viscosity_relative_error": given.viscosity_relative_error,
+        "wall_distance_um": given.wall_distance_um,
+        "static_error_um": given.static_error_um,
+    }
+    for found in (findings.from_diffusion, findings.free):
+        if found is not None:
+            entry[_ENTRY[found.quantity]] = {
+                "value": found.value,
+                "standard_error": found.standard_error,
+                "low": found.low,
+                "high": found.high,
+                "unit": found.unit,
+                "wall_factor": found.wall_factor,
+            }
+    if findings.free is not None:
+        entry["D_over_free"] = measured.diffusion.value / findings.free.value
+    if findings.moduli is not None:
+        entry["moduli"] = {
+            "table": "moduli.csv",
+            "msd_offset_um2": findings.moduli.offset_um2,
+            "particles": findings.moduli.particles,
+        }
+    return entry
+
+
+def material_rows(findings: MaterialFindings) -> list[tuple[str, object, str]]:
+    """Return what is known and found, as name, value and unit."""
+    given = findings.given
+    rows: list[tuple[str, object, str]] = [
+        ("temperature", given.temperature_K, "K"),
+        ("standard error of the temperature", given.temperature_error_K, "K"),
+        ("particle radius", given.particle_radius_um, "um"),
+        ("relative standard error of the radius", given.particle_radius_relative_error, "1"),
+        ("viscosity of the medium", given.viscosity_Pa_s, "Pa s"),
+        ("relative standard error of the viscosity", given.viscosity_relative_error, "1"),
+        ("distance from the wall", given.wall_distance_um, "um"),
+        ("static localisation error", given.static_error_um, "um"),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def material_table(material: MaterialFindings) -> tuple[ReportTable, ...]:
+    """Return what is known of the particle and the medium, and what D says of the rest."""
+    rows: list[tuple[object, ...]] = [
+        (name, value, f"given, {unit}" if unit != "1" else "given")
+        for name, value, unit in material_rows(material)
+    ]
+    if not rows:
+        return ()
+    rows += [
+        (
+            f"{found.quantity} ({display_unit(found.unit)})",
+            with_interval(found.value, found.low, found.high, "1"),
+            "D = k_B T / (6 pi viscosity radius)"
+            + f", times {found.wall_factor:.3f} by the wall" * (found.wall_factor != 1),
+        )
+        for found in (material.free, material.from_diffusion)
+        if found is not None
+    ]
+    if material.free is not None and material.from_diffusion is not None:
+        ratio = material.from_diffusion
+        rows.append(
+            (
+                "D measured over D free",
+                with_interval(
+                    ratio.value / BOLTZMANN, ratio.low / BOLTZMANN, ratio.high / BOLTZMANN, "1"
+                ),
+                "1 if calibration, temperature, radius and viscosity are right, and motion is free",
+            )
+        )
+    return (ReportTable("The particle and the medium", ("what", "value", "note"), tuple(rows)),)
+
+
+def material_methods(material: MaterialFindings) -> list[str]:
+    """Return sentences for the methods of a paper."""
+    parts = []
+    found, free = material.from_diffusion, material.free
+    if found is not None and free is None:
+        parts.append(
+            f"The {found.quantity} followed from D by the Stokes-Einstein relation at "
+            f"{material.given.temperature_K:.5g} K."
+        )
+    if material.moduli is not None:
+        parts.append(
+            "G' and G'' were computed from the mean squared displacement by the generalised "
+            "Stokes-Einstein relation (Mason & Weitz 1995, Phys. Rev. Lett. 74, 1250), transformed "
+            "as by Evans et al. 2009 (Phys. Rev. E 80, 012501)"
+            + (
+                f", an offset of {material.moduli.offset_um2:.3g} µm² taken out."
+                if material.moduli.offset_um2
+                else ", nothing taken out of it."
+            )
+        )
+    return parts

@@ -1,0 +1,183 @@
+"""The tables of a population's mobility: effective diffusivities, fractions, the fastest tenth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
+from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
+from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
+from cloudtrainer.diffusion.transport import CLASSES
+from cloudtrainer.diffusion.weighting import TENTH, Population, highest_tenth, percentiles
+
+_CHANCE_REPEATS = 50
+
+
+def effective_row(
+    lag: int,
+    time_s: float,
+    values: FloatArray,
+    people: dict[str, Population],
+    free: StokesEinstein | None,
+) -> dict[str, float]:
+    """Return a row of `Mobility.effective`."""
+    row: dict[str, float] = {"time_scale_s": time_s, "lag_frames": lag}
+    row["particles"] = int(np.isfinite(values).sum())
+    replicates = {}
+    for weighting, population in people.items():
+        mean, replicates[weighting] = population.mean(values)
+        row |= _named(f"mean_by_{weighting}", mean)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Rounded, so that tracks of equal length give 1 and not nearly 1.
+        ratio = np.round(row["mean_by_frame"] / np.float64(row["mean_by_particle"]), 12)
+        drawn = np.round(replicates["frame"] / replicates["particle"], 12)
+    row |= _named("frame_over_particle", (float(ratio), *percentiles(drawn)))
+    for weighting, population in people.items():
+        row |= _named(f"median_by_{weighting}", population.median(values))
+    if free is not None:
+        row["free_um2_per_s"] = free.value
+        for weighting in people:
+            over = tuple(value / free.value for value in ends(row, f"mean_by_{weighting}"))
+            row |= _named(f"over_free_by_{weighting}", over)
+    return row
+
+
+def fractions_table(found: pd.DataFrame, people: dict[str, Population]) -> pd.DataFrame:
+    """Return `Mobility.fractions`."""
+    rows = []
+    for name in CLASSES:
+        chosen = (found["class"] == name).to_numpy()
+        row: dict[str, object] = {
+            "class": name,
+            "particles": int(chosen.sum()),
+            "frames": int(found["frames"].to_numpy()[chosen].sum()),
+        }
+        shares = {}
+        for weighting, population in people.items():
+            shares[weighting] = population.share(chosen)
+            row |= _named(f"by_{weighting}", shares[weighting][0])
+        difference = shares["frame"][0][0] - shares["particle"][0][0]
+        # Of a class that holds none, or all, no replicate differs: it has no interval.
+        drawn = shares["frame"][1] - shares["particle"][1]
+        known = chosen.any() and not chosen.all()
+        interval = percentiles(drawn) if known else (np.nan, np.nan)
+        row |= _named("difference", (difference, *interval))
+        row["by_slope_alone"] = float((found["class_by_slope"] == name).mean())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fastest_table(
+    arrays: TrackArrays,
+    msd: MeanSquaredDisplacement,
+    values: FloatArray,
+    people: dict[str, Population],
+    lag: int,
+    free: StokesEinstein | None,
+    seed: int,
+) -> pd.DataFrame:
+    """Return `Mobility.fastest`."""
+    chance = _all_alike(arrays, msd, lag, seed)
+    rows = []
+    for weighting, population in people.items():
+        (mean, _, _), _ = population.mean(values)
+        top = population.fastest(values)
+        row: dict[str, object] = {
+            "weighting": weighting,
+            "particles": int(np.isfinite(values).sum()),
+            **_named("mean", top),
+            "over_mean_of_all": top[0] / mean if mean > 0 else np.nan,
+            "over_mean_of_all_by_chance": _by_chance(chance, population),
+        }
+        if free is not None:
+            row |= _named("over_free", tuple(value / free.value for value in top))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _all_alike(
+    arrays: TrackArrays, msd: MeanSquaredDisplacement, lag: int, seed: int
+) -> FloatArray:
+    """Return MSDs at a lag, in units of their mean, of Brownian particles with one D.
+
+    Each has the frames of a track; shape (repeats, tracks).
+    """
+    number = np.repeat(np.arange(len(arrays.particle)), arrays.lengths)
+    first = np.repeat(arrays.frame[arrays.start[:-1]], arrays.lengths)
+    since = arrays.frame - first
+    key = number * (int(since.max(initial=0)) + lag + 1) + since
+    later = np.minimum(np.searchsorted(key, key + lag), max(len(key) - 1, 0))
+    pair = np.flatnonzero(key[later] == key + lag)
+    owner = (np.cumsum(arrays.lengths > 1) - 1)[number[pair]]
+    gap = np.maximum(np.diff(arrays.frame, prepend=0), 0).astype(np.float64)
+    gap[arrays.start[:-1]] = 0
+    pairs = np.bincount(owner, minlength=len(msd.particle))
+    generator = np.random.default_rng(seed)
+    drawn = np.full((_CHANCE_REPEATS, len(msd.particle)), np.nan)
+    for repeat in drawn:
+        place = np.cumsum(generator.normal(size=(len(gap), 2)) * np.sqrt(gap)[:, None], axis=0)
+        square = ((place[later[pair]] - place[pair]) ** 2).sum(axis=1)
+        sums = np.bincount(owner, square, minlength=len(msd.particle))
+        repeat[pairs > 0] = sums[pairs > 0] / pairs[pairs > 0] / (2 * lag)
+    return drawn
+
+
+def _by_chance(chance: FloatArray, population: Population) -> float:
+    there = np.isfinite(chance[0])
+    if not there.any():
+        return float("nan")
+    weight = population.weight[there]
+    ratios = [
+        highest_tenth(values[there], weight) / np.average(values[there], weights=weight)
+        for values in chance
+    ]
+    return float(np.mean(ratios))
+
+
+def in_fastest_tenth(values: FloatArray) -> NDArray[np.bool_]:
+    """Return which particles are the fastest tenth, each of equal weight."""
+    known = np.flatnonzero(np.isfinite(values))
+    chosen = np.zeros(len(values), dtype=bool)
+    chosen[known[np.argsort(-values[known])][: max(round(TENTH * len(known)), 1)]] = True
+    return chosen
+
+
+def long_table(
+    effective: pd.DataFrame, fractions: pd.DataFrame, fastest: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the three tables as one, a row a number."""
+    names = ["quantity", "time_scale_s", "class", "weighting", "value", "low", "high", "unit"]
+    rows: list[tuple[object, ...]] = []
+
+    def add(what: str, row: Mapping[Any, Any], weighting: str, value: str, unit: str) -> None:
+        time, kind = row.get("time_scale_s", np.nan), row.get("class", "")
+        rows.append((what, time, kind, weighting, *ends(row, value), unit))
+
+    for row in effective.to_dict("records"):
+        for weighting in ("particle", "frame"):
+            for mean in ("mean", "median"):
+                what = f"effective diffusivity, {mean}"
+                add(what, row, weighting, f"{mean}_by_{weighting}", "um^2/s")
+            if "free_um2_per_s" in row:
+                what = "effective over free diffusivity, mean"
+                add(what, row, weighting, f"over_free_by_{weighting}", "1")
+        add("effective diffusivity, mean", row, "frame / particle", "frame_over_particle", "1")
+    for row in fractions.to_dict("records"):
+        for weighting in ("particle", "frame"):
+            add("fraction", row, weighting, f"by_{weighting}", "1")
+        add("fraction", row, "frame - particle", "difference", "1")
+    for row in fastest.to_dict("records"):
+        add("effective diffusivity, fastest 10 %", row, row["weighting"], "mean", "um^2/s")
+    return pd.DataFrame(rows, columns=names)
+
+
+def ends(row: Mapping[Any, Any], name: str) -> tuple[float, float, float]:
+    """Return a value and its interval from a row of a table."""
+    return row[name], row[f"{name}_low"], row[f"{name}_high"]
+
+
+def _named(name: str, value: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), value, strict=True))

@@ -1,0 +1,238 @@
+"""Temperature, radius and viscosity in an analysis, and its mobility as files."""
+
+import json
+import math
+from html.parser import HTMLParser
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from bright_spots import brownian_tracks, spots_video
+
+from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.workbook import write_workbook
+from cloudtrainer.diffusion import BOLTZMANN
+from cloudtrainer.errors import CalibrationError, ConfigError
+
+CALIBRATION = {"pixel_size_um": 0.1, "frame_interval_s": 0.01}
+# Steps of 1 px a frame on each axis: D = 0.5 um^2/s; that of this sphere in this liquid at 300 K.
+D, RADIUS_UM = 0.5, 0.25
+VISCOSITY = BOLTZMANN * 300 / (6 * math.pi * D * RADIUS_UM * 1e-18)
+SHEETS = [
+    "summary", "tracks", "effective diffusivities", "fractions", "fastest 10 %", "MSD per track",
+    "settings and units",
+]  # fmt: skip
+
+
+class Text(HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def beads(tmp_path_factory):
+    """A table of tracks whose name would be a formula, with all that can be known of it."""
+    folder = tmp_path_factory.mktemp("beads")
+    table = folder / "=HYPERLINK(1).csv"
+    brownian_tracks(40, 120, 1.0, noise_px=0.2).to_csv(table, index=False)
+    return analyze(
+        table,
+        folder / "out",
+        **CALIBRATION,
+        temperature_K=300.0,
+        particle_radius_um=RADIUS_UM,
+        viscosity_Pa_s=VISCOSITY,
+        particle_radius_relative_error=0.02,
+        static_error_um=0.02,
+        time_scales_s=(0.05, 0.2),
+    )
+
+
+def test_D_is_compared_with_that_of_a_free_particle(beads):
+    material = json.loads((beads.out / "summary.json").read_text())["material"]
+    assert material["free_D_um2_per_s"]["value"] == pytest.approx(D)
+    found = material["measured_Boltzmann_constant_J_per_K"]
+    assert found["low"] < BOLTZMANN < found["high"]
+    assert material["D_over_free"] == pytest.approx(1, abs=0.1)
+    assert "free diffusion coefficient 0.5" in str(beads)
+    text = Text(beads.out / "report.html").text
+    for said in ("D measured over D free", "Storage and loss modulus", "Fractions of transport"):
+        assert said in text
+
+
+def test_the_moduli_are_those_of_the_liquid(beads):
+    moduli = pd.read_csv(beads.out / "moduli.csv")
+    true = VISCOSITY * moduli["angular_frequency_rad_per_s"]
+    middle = slice(3, -3)
+    ratio = moduli["loss_modulus_Pa"] / true
+    assert np.median(ratio[middle]) == pytest.approx(1, abs=0.25)
+    entry = beads.summary["material"]["moduli"]
+    assert entry["msd_offset_um2"] == pytest.approx(4 * 0.02**2)
+    assert any(said.startswith("G' and G''") for said in beads.summary["warnings"])
+    assert (beads.out / "figures" / "moduli.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("known", "quantity", "value"),
+    [
+        ({"particle_radius_um": RADIUS_UM}, "measured_viscosity_Pa_s", VISCOSITY),
+        ({"viscosity_Pa_s": VISCOSITY}, "measured_hydrodynamic_radius_um", RADIUS_UM),
+    ],
+)
+def test_what_is_not_known_follows_from_D(tmp_path, without_pictures, known, quantity, value):
+    tracks = brownian_tracks(40, 60, 1.0, seed=1)
+    found = analyze(tracks, tmp_path / "out", **CALIBRATION, temperature_K=300.0, **known)
+    entry = found.summary["material"][quantity]
+    assert entry["low"] < value < entry["high"]
+    assert (tmp_path / "out" / "moduli.csv").exists() == ("particle_radius_um" in known)
+
+
+def test_the_workbook_has_a_sheet_for_each_table_and_no_formula(beads):
+    book = openpyxl.load_workbook(beads.out / "mobility.xlsx")
+    assert book.sheetnames == SHEETS
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert not [cell for cell in cells if cell.data_type == "f"]
+    assert book["summary"]["B2"].value == "=HYPERLINK(1).csv"
+    assert book["summary"]["B2"].quotePrefix
+    assert book["tracks"].max_row == 41
+    assert book["MSD per track"].max_column == 41
+
+
+def test_the_tables_hold_what_the_workbook_and_the_summary_hold(beads):
+    numbers = pd.read_csv(beads.out / "mobility.csv")
+    entry = beads.summary["mobility"]
+    row = entry["effective_diffusivity_um2_per_s"][0]
+    assert row["time_scale_s"] == pytest.approx(0.05)
+    assert row["mean_by_particle_low"] < D < row["mean_by_particle_high"]
+    assert numbers["value"].iloc[0] == pytest.approx(row["mean_by_particle"], rel=1e-4)
+    sheet = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="effective diffusivities")
+    assert sheet["mean_by_particle"].iloc[0] == pytest.approx(row["mean_by_particle"])
+    tracks = pd.read_csv(beads.out / "mobility_tracks.csv")
+    assert len(tracks) == 40
+    assert {"class", "Deff_0.05s_um2_per_s", "Deff_0.2s_over_free"} <= set(tracks)
+    assert entry["msd_offset_from"] == "the localisation error given"
+
+
+def test_without_calibration_nothing_is_said_of_the_material(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(12, 60, 1.0), tmp_path / "out", temperature_K=300.0, viscosity_Pa_s=1e-3
+    )
+    assert "mobility" not in found.summary
+    assert not (tmp_path / "out" / "mobility.xlsx").exists()
+    assert any("says nothing of viscosity" in said for said in found.summary["warnings"])
+
+
+def test_what_cannot_be_told_is_a_warning(tmp_path, without_pictures):
+    """Tracks of ten frames have no moduli, and particles that stand still no viscosity."""
+    found = analyze(
+        brownian_tracks(12, 10, 0.0, noise_px=0.2), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM,
+    )  # fmt: skip
+    said = " ".join(found.summary["warnings"])
+    assert "G' and G'': not estimated" in said
+    assert "moduli" not in found.summary["material"]
+    if found.diffusion.value <= 0:
+        assert "The viscosity: not estimated" in said
+
+
+def test_a_source_without_tracks_is_no_failure(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(3, 3, 1.0), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM, viscosity_Pa_s=VISCOSITY,
+    )  # fmt: skip
+    assert found.transport is None
+    assert found.summary["material"]["free_D_um2_per_s"]["value"] == pytest.approx(D)
+    assert found.summary["material"]["D_over_free"] is None
+    assert any("Boltzmann's constant: not estimated" in s for s in found.summary["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "kind"),
+    [
+        ({"temperature_K": 300.0}, "says nothing of D alone", ConfigError),
+        ({"particle_radius_um": 0.1}, "without the temperature", ConfigError),
+        ({"temperature_K": -1.0, "viscosity_Pa_s": 1e-3}, "temperature_K is -1", CalibrationError),
+        ({"temperature_K": 300.0, "viscosity_Pa_s": math.nan}, "viscosity_Pa_s", CalibrationError),
+        (
+            {"temperature_K": 300.0, "viscosity_Pa_s": 1e-3, "viscosity_relative_error": 5.0},
+            "such as 0.05 for 5%",
+            CalibrationError,
+        ),
+        (
+            {"temperature_K": 300.0, "particle_radius_um": 1.0, "wall_distance_um": 0.5},
+            "into the wall",
+            CalibrationError,
+        ),
+        ({"static_error_um": -0.1}, "static_error_um", CalibrationError),
+        ({"time_scales_s": (0.0,)}, "time scale of 0.0 s", ConfigError),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_done(tmp_path, known, said, kind):
+    with pytest.raises(kind, match=said):
+        analyze(brownian_tracks(3, 5, 1.0), tmp_path / "out", **CALIBRATION, **known)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_analysed_again_leaves_no_moduli_of_before(tmp_path, without_pictures):
+    known = {"temperature_K": 300.0, "particle_radius_um": RADIUS_UM}
+    tracks = brownian_tracks(12, 60, 1.0)
+    analyze(tracks, tmp_path / "out", **CALIBRATION, **known)
+    assert (tmp_path / "out" / "moduli.csv").is_file()
+    analyze(tracks, tmp_path / "out", overwrite=True)
+    assert not list((tmp_path / "out").glob("mo*"))
+
+
+def test_masked_specks_are_told_where_fractions_are(tmp_path, stand_in, without_pictures):
+    """Stuck particles are taken for dirt unless they are kept."""
+    from cloudtrainer.config import Config
+
+    moving, still = spots_video(frames=110, grid=2), spots_video(frames=110, grid=2, step_sd_px=0)
+    video = np.concatenate([moving, still], axis=2)
+    masked = analyze(video, tmp_path / "masked", **CALIBRATION)
+    assert any("4 places that never move" in said for said in masked.summary["warnings"])
+    kept = analyze(
+        video,
+        tmp_path / "kept",
+        config=Config.from_dict({"analysis": {"static_specks": "keep"}}),
+        **CALIBRATION,
+    )
+    immobile = kept.summary["mobility"]["fractions"][0]
+    assert (immobile["class"], immobile["particles"]) == ("immobile", 4)
+    assert not any("never move" in said for said in kept.summary["warnings"])
+
+
+def test_the_mean_of_a_drift_raises_the_least_motion(tmp_path, without_pictures):
+    """Stuck particles take on the wandering of the mean that is subtracted from them."""
+    rng = np.random.default_rng(3)
+    tracks = pd.concat(
+        [
+            brownian_tracks(30, 100, 1.0, 0.1, seed=3),
+            brownian_tracks(10, 100, 0.0, 0.1, seed=4).assign(particle=lambda t: t.particle + 30),
+        ]
+    )
+    shake = rng.normal(0, 2, (100, 2)).cumsum(axis=0)
+    moved = tracks.assign(
+        x=tracks["x"] + shake[tracks["frame"], 0], y=tracks["y"] + shake[tracks["frame"], 1]
+    )
+    found = analyze(moved, tmp_path / "out", **CALIBRATION)
+    assert found.summary["mobility"]["limits"]["immobile_um"] > 0.1
+    immobile = found.summary["mobility"]["fractions"][0]
+    assert immobile["particles"] == pytest.approx(10, abs=1)
+    assert any("wanders with them" in said for said in found.summary["warnings"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "a\x00b", "x" * 40000])
+def test_no_text_becomes_a_formula_or_breaks_the_workbook(tmp_path, text):
+    table = pd.DataFrame({text[:50]: [text, None], "number": [math.nan, math.inf]})
+    write_workbook({"a": table}, tmp_path / "book.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "book.xlsx")["a"]
+    assert sheet["A2"].data_type == "s"
+    assert len(sheet["A2"].value) <= 32767
+    assert sheet["A1"].data_type == "s"
+    assert [sheet["B2"].value, sheet["B3"].value, sheet["A3"].value] == [None, None, None]

@@ -1,0 +1,296 @@
+"""Fractions, effective diffusivities and the fastest tenth of simulated populations."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cloudtrainer.diffusion import (
+    TransportLimits,
+    free_diffusion,
+    mobility,
+)
+from cloudtrainer.diffusion.transport import by_slope, classify
+from cloudtrainer.diffusion.weighting import populations
+from cloudtrainer.errors import CalibrationError, ConfigError
+
+# A video of a mucus laboratory: 30 frames/s, 512 px = 160 um.
+DT, PIXEL = 1 / 30, 160 / 512
+KNOWN = ["D", "D_low", "D_high", "alpha", "alpha_low", "alpha_high"]
+
+
+def brownian(rng, frames, D):
+    return np.cumsum(rng.normal(0, math.sqrt(2 * D * DT), (frames, 2)), axis=0)
+
+
+def caged(rng, frames, D, size):
+    """Return a path in a harmonic cage in which each coordinate has this standard deviation."""
+    keep = math.exp(-D / size**2 * DT)
+    place = rng.normal(0, size, 2)
+    path = []
+    for _ in range(frames):
+        path.append(place)
+        place = keep * place + rng.normal(0, size * math.sqrt(1 - keep**2), 2)
+    return np.array(path)
+
+
+def directed(rng, frames, D, speed):
+    direction = rng.uniform(0, 2 * math.pi)
+    way = speed * DT * np.arange(frames)[:, None]
+    return brownian(rng, frames, D) + way * [math.cos(direction), math.sin(direction)]
+
+
+def table(rng, paths, error, first=None):
+    """Return tracks in pixels with a localisation error in um."""
+    tables = []
+    for particle, path in enumerate(paths):
+        seen = (path + rng.normal(0, error, path.shape) + rng.uniform(0, 160, 2)) / PIXEL
+        start = 0 if first is None else first[particle]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "particle": particle,
+                    "frame": start + np.arange(len(path)),
+                    "x": seen[:, 0],
+                    "y": seen[:, 1],
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def mixture(seed, immobile, hindered, diffusive, active, frames=150, error=0.02):
+    rng = np.random.default_rng(seed)
+    paths = [np.zeros((frames, 2)) for _ in range(immobile)]
+    paths += [caged(rng, frames, 0.2, 0.15) for _ in range(hindered)]
+    paths += [brownian(rng, frames, 0.5) for _ in range(diffusive)]
+    paths += [directed(rng, frames, 0.05, 1.5) for _ in range(active)]
+    truth = np.repeat(
+        ["immobile", "hindered", "diffusive", "active"], [immobile, hindered, diffusive, active]
+    )
+    return table(rng, paths, error), truth
+
+
+@pytest.fixture(scope="module")
+def gel():
+    tracks, truth = mixture(0, 16, 20, 32, 12, frames=120)
+    return mobility(tracks, DT, PIXEL), truth
+
+
+def test_fractions_of_a_mixture_are_those_put_in(gel):
+    found, truth = gel
+    assert (found.tracks["class"].to_numpy() == truth).mean() > 0.95
+    for row in found.fractions.to_dict("records"):
+        for weighting in ("particle", "frame"):
+            low, high = (row[f"by_{weighting}_{end}"] for end in ("low", "high"))
+            assert low <= (truth == row["class"]).mean() <= high
+    assert found.fractions["by_particle"].sum() == pytest.approx(1)
+    assert found.fractions["by_frame"].sum() == pytest.approx(1)
+
+
+def test_immobile_particles_measure_the_offset_and_have_no_diffusivity(gel):
+    found, truth = gel
+    assert "immobile particles" in found.offset_from
+    assert found.offset_um2 == pytest.approx(4 * 0.02**2, rel=0.05)
+    still = found.tracks["Deff_1s_um2_per_s"][truth == "immobile"]
+    assert abs(still.mean()) < 5e-5
+
+
+@pytest.mark.parametrize("error", [0.01, 0.1])
+def test_noise_does_not_make_immobile_particles_hindered(error):
+    """Nor does an error that differs from particle to particle."""
+    rng = np.random.default_rng(1)
+    paths = [rng.normal(0, rng.uniform(0.5, 2) * error, (100, 2)) for _ in range(60)]
+    found = mobility(table(rng, paths, 0.0), DT, PIXEL)
+    kinds = found.tracks["class"].value_counts(normalize=True)
+    assert kinds.get("immobile", 0) + kinds.get("undetermined", 0) >= 0.95
+    assert kinds.get("immobile", 0) > (0.95 if error < 0.05 else 0.5)
+
+
+def test_noise_does_not_make_free_particles_hindered():
+    """Half of the MSD at the first lag is localisation error; the slope alone is deceived."""
+    tracks, _ = mixture(2, 0, 0, 60, 0, frames=100, error=0.13)
+    found = mobility(tracks, DT, PIXEL)
+    kinds = found.tracks["class"].value_counts(normalize=True)
+    assert kinds.get("hindered", 0) <= 0.05
+    assert (found.tracks["class_by_slope"] == "hindered").mean() > 0.5
+
+
+def test_effective_diffusivities_of_brownian_particles_are_D_at_every_time_scale():
+    tracks, _ = mixture(3, 0, 0, 120, 0, frames=120, error=0.03)
+    known = pd.DataFrame({"particle": range(120), **dict.fromkeys(KNOWN, np.nan)})
+    for offset in (None, 0.03):
+        found = mobility(
+            tracks, DT, PIXEL, localisation_error_um=offset, estimates=known,
+            time_scales_s=(0.1, 0.5, 1.0),
+        )  # fmt: skip
+        for row in found.effective.to_dict("records"):
+            assert row["mean_by_particle_low"] < 0.5 < row["mean_by_particle_high"]
+            assert row["mean_by_particle"] == pytest.approx(row["mean_by_frame"])
+    assert list(found.effective["lag_frames"]) == [3, 15, 30]
+
+
+def test_the_fastest_tenth_of_equal_particles_is_what_chance_makes():
+    tracks, _ = mixture(4, 0, 0, 300, 0, frames=60, error=0.0)
+    known = pd.DataFrame({"particle": range(300), **dict.fromkeys(KNOWN, np.nan)})
+    found = mobility(tracks, DT, PIXEL, estimates=known, localisation_error_um=0.0)
+    row = found.fastest.iloc[0]
+    assert row["over_mean_of_all"] > 1.5
+    assert row["over_mean_of_all"] == pytest.approx(row["over_mean_of_all_by_chance"], rel=0.12)
+    assert found.tracks["fastest_tenth"].sum() == 30
+    values = found.tracks["Deff_1s_um2_per_s"].sort_values()
+    assert row["mean"] == pytest.approx(values[-30:].mean())
+
+
+@pytest.fixture(scope="module")
+def leaving():
+    """Always 25 stuck particles in focus and 25 that move, which others replace as they leave."""
+    rng = np.random.default_rng(5)
+    frames, paths, first = 300, [], []
+    for _ in range(25):
+        paths.append(np.zeros((frames, 2)))
+        first.append(0)
+        now = 0
+        while now < frames:
+            stay = min(int(rng.exponential(25)) + 4, frames - now)
+            if stay > 3:
+                paths.append(brownian(rng, stay, 1.0))
+                first.append(now)
+            now += stay
+    return mobility(
+        table(rng, paths, 0.02, first), DT, PIXEL, time_scales_s=(0.1,), reference_s=0.1
+    )
+
+
+def test_frames_weigh_particles_as_they_are_in_focus(leaving):
+    """Equal weights count particles that leave and are replaced too often."""
+    row = leaving.effective.iloc[0]
+    assert row["mean_by_frame_low"] < 0.5 < row["mean_by_frame_high"]
+    assert row["mean_by_particle_low"] > 0.75
+    assert row["frame_over_particle_high"] < 0.7
+    immobile = leaving.fractions.set_index("class").loc["immobile"]
+    assert immobile["by_frame_low"] < 0.5 < immobile["by_frame_high"]
+    assert immobile["by_particle"] < 0.15
+    assert immobile["difference_low"] > 0.2
+    assert any("Weighted by frames" in said for said in leaving.warnings)
+
+
+def test_tracks_too_short_for_a_time_scale_are_told():
+    rng = np.random.default_rng(6)
+    paths = [brownian(rng, 20 if number < 10 else 60, 0.5) for number in range(30)]
+    found = mobility(table(rng, paths, 0.02), DT, PIXEL, time_scales_s=(0.1, 1.0, 5.0))
+    assert list(found.effective["particles"]) == [30, 20, 0]
+    assert found.effective["mean_by_particle"].isna().tolist() == [False, False, True]
+    assert any("10 of 30 tracks are too short" in said for said in found.warnings)
+    assert any("long enough for an effective diffusivity at 5 s" in s for s in found.warnings)
+
+
+@pytest.mark.parametrize(("share", "number"), [(0.2, 40), (0.02, 50), (0.5, 15)])
+def test_intervals_of_shares_hold_the_truth(share, number):
+    rng = np.random.default_rng(7)
+    held = []
+    for _ in range(120):
+        kinds = rng.uniform(size=number) < share
+        frames = np.where(kinds, rng.integers(20, 100, number), rng.integers(5, 60, number))
+        truth = {
+            "particle": share,
+            "frame": share * 59.5 / (share * 59.5 + (1 - share) * 32),
+        }
+        for weighting, population in populations(frames.astype(float), 0).items():
+            (_, low, high), _ = population.share(kinds)
+            held.append(low <= truth[weighting] <= high)
+    assert 0.91 < np.mean(held) <= 0.995
+
+
+def test_intervals_of_means_and_medians_hold_the_truth():
+    rng = np.random.default_rng(8)
+    held = {"mean": [], "median": []}
+    for _ in range(150):
+        values = rng.exponential(size=30)
+        population = populations(np.full(30, 10.0), 0)["frame"]
+        (_, low, high), _ = population.mean(values)
+        held["mean"].append(low < 1 < high)
+        _, low, high = population.median(values)
+        held["median"].append(low < math.log(2) < high)
+    assert all(0.89 < np.mean(kept) <= 0.99 for kept in held.values())
+
+
+def test_the_ratio_to_the_free_value_is_that_of_stokes_and_einstein():
+    tracks, _ = mixture(9, 0, 0, 30, 0, frames=60)
+    found = mobility(
+        tracks, DT, PIXEL, temperature_K=310.15, particle_radius_um=0.1, viscosity_Pa_s=6.9e-4
+    )
+    # k_B T / (6 pi eta a) of a particle of 200 nm in water at 37 degrees C: 3.29 um^2/s.
+    assert found.free.value == pytest.approx(3.29, abs=0.01)
+    row = found.effective.set_index("lag_frames").loc[30]
+    assert row["over_free_by_particle"] == pytest.approx(row["mean_by_particle"] / 3.29, rel=0.01)
+    quantities = set(found.table()["quantity"])
+    assert "effective over free diffusivity, mean" in quantities
+    assert len(found.table()) == 4 * 7 + 15 + 2
+
+
+def test_free_diffusion_states_the_uncertainty_of_what_it_rests_on():
+    exact = free_diffusion(298.15, 0.1, 8.9e-4)
+    unsure = free_diffusion(298.15, 0.1, 8.9e-4, radius_error_um=0.01)
+    # Einstein 1905 with today's k_B: 4.116e-21 J / (6 pi 8.9e-4 Pa s 1e-7 m).
+    assert exact.value == pytest.approx(2.4536, abs=0.001)
+    assert (exact.low, exact.high) == (exact.value, exact.value)
+    assert unsure.high / unsure.value == pytest.approx(math.exp(1.96 * 0.1), rel=1e-3)
+    near = free_diffusion(298.15, 0.5, 8.9e-4, wall_distance_um=5.0)
+    assert near.value / free_diffusion(298.15, 0.5, 8.9e-4).value == pytest.approx(0.944, abs=0.001)
+
+
+def test_tracks_without_an_estimate_are_undetermined():
+    estimates = pd.DataFrame([dict.fromkeys(KNOWN, math.nan)])
+    told, why = classify(estimates, 1.0, TransportLimits())
+    assert told.tolist() == ["undetermined"]
+    assert why[0]
+
+
+def test_slopes_part_as_in_mpthub():
+    slopes = np.array([-0.1, 0.199, 0.2, 0.899, 0.9, 1.199, 1.2, math.nan])
+    assert by_slope(slopes, TransportLimits()).tolist() == [
+        "immobile", "immobile", "hindered", "hindered", "diffusive", "diffusive", "active",
+        "undetermined",
+    ]  # fmt: skip
+
+
+def test_one_track_has_no_intervals_and_none_is_empty():
+    rng = np.random.default_rng(10)
+    one = mobility(table(rng, [brownian(rng, 50, 0.5)], 0.02), DT, PIXEL)
+    assert math.isfinite(one.effective["mean_by_particle"].iloc[0])
+    assert math.isnan(one.effective["mean_by_particle_low"].iloc[0])
+    none = mobility(pd.DataFrame({name: [] for name in ("particle", "frame", "x", "y")}), DT, PIXEL)
+    assert none.tracks.empty
+    assert none.effective["mean_by_particle"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "kind"),
+    [
+        ({"time_scales_s": ()}, "time_scales_s is empty", ConfigError),
+        ({"time_scales_s": (0.0,)}, "must be above 0", ConfigError),
+        ({"reference_s": math.nan}, "must be above 0", ConfigError),
+        ({"localisation_error_um": -1.0}, "must be 0 or more", CalibrationError),
+        ({"frame_interval_s": 0.0}, "frame_interval_s", CalibrationError),
+        (
+            {"temperature_K": 310.0, "particle_radius_um": -1.0, "viscosity_Pa_s": 1e-3},
+            "radius_um -1: must be above 0",
+            CalibrationError,
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(changed, said, kind):
+    tracks, _ = mixture(11, 0, 0, 2, 0, frames=10)
+    with pytest.raises(kind, match=said):
+        mobility(tracks, **{"frame_interval_s": DT, "pixel_size_um": PIXEL, **changed})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"immobile_um": -1}, {"hindered_below": 1.1}, {"slope_immobile": 1.0}],
+)
+def test_limits_that_cannot_be_are_refused(changed):
+    with pytest.raises(ConfigError):
+        TransportLimits(**changed)
