@@ -115,7 +115,7 @@ def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_
         handle.press("ArrowRight")
     wait_until(lambda: count() < before, 20)
     page.get_by_role("button", name="Analyse").click()
-    status(page, "done, its results are below", 180)
+    status(page, "done, see Results below", 180)
     page.get_by_text("Open the report").wait_for()
     (folder,) = place.results.iterdir()
     summary = json.loads((folder / "summary.json").read_text())

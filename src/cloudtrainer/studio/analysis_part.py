@@ -188,7 +188,7 @@ class AnalysisPart:
         self.status.object = {
             "waiting": sentence(f"{name}: waiting for the run before it to end."),
             "running": sentence(f"{name}: {running}", "good"),
-            "done": sentence(f"{name}: done, its results are below.", "good"),
+            "done": sentence(f"{name}: done, see Results below.", "good"),
             "stopped": sentence(f"{name}: stopped, nothing was kept."),
             "interrupted": sentence(f"{name}: the process was killed; analyse again.", "wrong"),
             "failed": sentence(str(job.told.get("message", "It failed.")), "wrong"),
