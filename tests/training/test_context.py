@@ -24,7 +24,8 @@ from cloudtrainer.training.labelled import (
     split_labelled,
 )
 from cloudtrainer.training.ledger import Ledger, VideoRecord
-from cloudtrainer.training.models import compare_models, list_models
+from cloudtrainer.training.model_list import list_models
+from cloudtrainer.training.models import compare_models
 from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.training.rehearsal import keep, kept_videos
 from cloudtrainer.training.start import Start, choose_start

@@ -14,6 +14,7 @@ from cloudtrainer.cli.output import complaints
 from cloudtrainer.cli.score import score
 from cloudtrainer.cli.settings import settings
 from cloudtrainer.cli.simulate import demo, simulate
+from cloudtrainer.cli.studio import studio
 from cloudtrainer.cli.tracks import tracks_app
 from cloudtrainer.cli.train import init, train
 from cloudtrainer.cli.twin import twin
@@ -35,6 +36,7 @@ app.command()(models)
 app.command()(export)
 app.command()(analyze)
 app.command()(score)
+app.command()(studio)
 app.command()(demo)
 app.command()(info)
 app.command()(settings)

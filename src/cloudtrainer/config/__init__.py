@@ -17,6 +17,7 @@ from cloudtrainer.config.sections import (
     TrainingSettings,
 )
 from cloudtrainer.config.twin import TwinSettings
+from cloudtrainer.config.wording import range_in_words, unit_of, value_as_text
 
 __all__ = [
     "AnalysisSettings",
@@ -31,5 +32,8 @@ __all__ = [
     "TrainingSettings",
     "TwinSettings",
     "explain",
+    "range_in_words",
     "setting_fields",
+    "unit_of",
+    "value_as_text",
 ]

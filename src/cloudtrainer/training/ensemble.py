@@ -1,7 +1,7 @@
 """The members of an ensemble, trained one after the other and put together as one detector."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cloudtrainer.errors import TrainingError
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.callbacks import TimeToGo, time_in_words
 from cloudtrainer.training.checkpoints import SavedRun, finished_run, keep_finished
-from cloudtrainer.training.fit import Fitting
+from cloudtrainer.training.fitting import Fitting
 from cloudtrainer.training.processes import is_first_process
 from cloudtrainer.training.start import Start
 from cloudtrainer.training.validation import EpochPart
@@ -52,6 +52,7 @@ def train_members(
     logs: Path | None = None,
     purpose: dict[str, Any] | None = None,
     unfinished: SavedRun | None = None,
+    callbacks: Sequence[Callback] = (),
     progress_bar: bool = True,
     say: Callable[[str], None] = print,
 ) -> Trained:
@@ -62,7 +63,7 @@ def train_members(
 
     Parameters
     ----------
-    config, batches, validation, start, logs, purpose, progress_bar, say
+    config, batches, validation, start, logs, purpose, callbacks, progress_bar, say
         As those of `Fitting`.
     unfinished : SavedRun, optional
         A run to continue; the members that were finished before it are read.
@@ -80,10 +81,10 @@ def train_members(
     seconds: list[float] = []
     for number in range(len(parts), total):
         continued = unfinished if unfinished and number == len(unfinished.members) else None
-        callbacks: list[Callback] = []
+        shown = list(callbacks)
         if total > 1:
             say(f"Member {number + 1} of {total}{_to_go(seconds, total - number)}.")
-            callbacks = [] if seconds else [TimeToGo(total - number - 1, say)]
+            shown += [] if seconds else [TimeToGo(total - number - 1, say)]
         own = member_config(config, number)
         fitting = Fitting(
             own,
@@ -94,7 +95,7 @@ def train_members(
             purpose=purpose,
             unfinished=continued,
             members=tuple(runs),
-            callbacks=callbacks,
+            callbacks=shown,
             progress_bar=progress_bar,
             say=say,
         )

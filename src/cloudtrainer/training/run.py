@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lightning.pytorch import Callback
+
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.versions import lineage
@@ -48,6 +50,7 @@ def train(
     *,
     start: str | Path | None = None,
     twins: Sequence[str | Path | Video] = (),
+    callbacks: Sequence[Callback] = (),
     progress_bar: bool = True,
     say: Say = print,
 ) -> TrainingResult:
@@ -73,6 +76,8 @@ def train(
         A model to continue in place of the current one: a checkpoint or an export of any version.
     twins : sequence of str, Path or Video
         Videos without labels whose twins are simulated and learned too.
+    callbacks : sequence of Callback
+        Lightning's callbacks, such as one that shows the progress elsewhere.
     progress_bar : bool
         Show the epoch's progress and metrics.
     say : callable
@@ -108,7 +113,7 @@ def train(
             if is_first_process():
                 note_learned(ledger, data, began.version)
             return TrainingResult.nothing_new(place.models / began.version, data)
-        return _learn(place, ledger, config, began, data, resume, progress_bar, say)
+        return _learn(place, ledger, config, began, data, resume, callbacks, progress_bar, say)
 
 
 def fit(
@@ -197,6 +202,7 @@ def _learn(
     start: Start,
     data: TrainingData,
     resume: bool,
+    callbacks: Sequence[Callback],
     progress_bar: bool,
     say: Say,
 ) -> TrainingResult:
@@ -231,6 +237,7 @@ def _learn(
         logs=place.lightning_logs,
         purpose=purpose,
         unfinished=unfinished,
+        callbacks=callbacks,
         progress_bar=progress_bar,
         say=say,
     )

@@ -12,6 +12,7 @@ from cloudtrainer.detector.model_files import read_model
 from cloudtrainer.detector.module import Normalisation
 from cloudtrainer.detector.versions import current_version, names_no_model
 from cloudtrainer.errors import ConfigError, ModelError
+from cloudtrainer.training.model_list import frames_seen, layers, network_name
 from cloudtrainer.workspace import Workspace
 
 
@@ -195,7 +196,8 @@ def seeing_neighbours(start: Start, config: Config) -> Start:
         error_slope=old.error_slope,
     )
     new.model.load_state_dict(widened(old.model.state_dict(), new.model.state_dict()))
-    note = f"{start.source}: saw {_frames(old.context_frames)}; it learns to see {_frames(context)}"
+    before, now = frames_seen(old.context_frames), frames_seen(context)
+    note = f"{start.source}: saw {before}; it learns to see {now}"
     return replace(start, detector=new.eval(), notes=(*start.notes, note), sees_more=True)
 
 
@@ -216,22 +218,4 @@ def current_context(place: Workspace) -> int:
 def can_become(first: Config, second: Config) -> bool:
     """Tell whether the weights of one fit the network of the other, which may see more frames."""
     fewer = first.model.context_frames <= second.model.context_frames
-    return fewer and _layers(first) == _layers(second)
-
-
-def network_name(config: Config) -> str:
-    """Return the network, its channels and the frames that it sees in words."""
-    context = config.model.context_frames
-    return f"{_layers(config)}, {_frames(context)}" if context else _layers(config)
-
-
-def _layers(config: Config) -> str:
-    model = config.model
-    channels = model.grid_channels if model.architecture == "grid" else model.unet_channels
-    return f"{model.architecture} {'-'.join(map(str, channels))}"
-
-
-def _frames(context_frames: int) -> str:
-    if context_frames == 0:
-        return "each frame alone"
-    return f"{2 * context_frames + 1} frames at once"
+    return fewer and layers(first) == layers(second)

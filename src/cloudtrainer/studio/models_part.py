@@ -1,0 +1,139 @@
+"""The part *Models*: their scores, which one is current, and taking one along."""
+
+import asyncio
+from collections.abc import Callable
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import panel as pn
+
+from cloudtrainer.errors import CloudTrainerError
+from cloudtrainer.studio.look import CARD, TABLE_CSS, sentence
+from cloudtrainer.training import list_models
+from cloudtrainer.workspace import Workspace
+
+_TITLES = {
+    "version": "Model",
+    "current": "Current",
+    "created": "Made",
+    "network": "Network",
+    "videos": "Videos",
+    "f1": "F1",
+    "rmse_px": "Position error [px]",
+    "parent": "Continued from",
+}
+_ROWS_SHOWN = 8
+
+
+class ModelsPart:
+    """The models of a workspace.
+
+    Parameters
+    ----------
+    place : Workspace
+        The workspace.
+    """
+
+    def __init__(self, place: Workspace) -> None:
+        self.place = place
+        self._told: list[Callable[[], None]] = []
+        self.table = pn.widgets.Tabulator(
+            pd.DataFrame(columns=list(_TITLES)), titles=_TITLES, show_index=False, selectable=1,
+            disabled=True, page_size=_ROWS_SHOWN, sizing_mode="stretch_width",
+            stylesheets=[TABLE_CSS],
+            configuration={"columnDefaults": {"headerSort": False}},
+            formatters={
+                "current": {"type": "tickCross", "crossElement": ""},
+                "version": {"type": "plaintext"},
+            },
+        )  # fmt: skip
+        self.make_current = pn.widgets.Button(
+            label="Make current", color="primary", width=130, disabled=True
+        )
+        self.download = pn.pane.HTML("", width=260, align="center")
+        self.said = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.card = pn.pane.Str(
+            "", sizing_mode="stretch_width",
+            styles={"font-size": "12px", "white-space": "pre-wrap", "overflow-wrap": "anywhere"},
+        )  # fmt: skip
+        self.table.param.watch(self._chosen, "selection")
+        self.make_current.on_click(self._make_current)
+        self._some = pn.Column(
+            self.table,
+            pn.Row(self.make_current, self.download),
+            pn.Card(self.card, title="Model card", **CARD),
+            sizing_mode="stretch_width",
+            visible=False,
+        )
+        self.layout = pn.Column(self.said, self._some, sizing_mode="stretch_width")
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Call a function whenever the list was read anew."""
+        self._told.append(tell)
+
+    async def refresh_aside(self) -> None:
+        """Read the list anew; in a thread, for a mounted drive is slow."""
+        self._show(await asyncio.to_thread(list_models, self.place.root))
+
+    def refresh(self) -> None:
+        """Read the list anew."""
+        self._show(list_models(self.place.root))
+
+    def _show(self, models: pd.DataFrame) -> None:
+        models = models.iloc[::-1].reset_index(drop=True)
+        for name in ("f1", "rmse_px"):
+            models[name] = [f"{value:.3f}" if pd.notna(value) else "" for value in models[name]]
+        models["videos"] = [f"{value:.0f}" if pd.notna(value) else "" for value in models["videos"]]
+        for name in ("network", "parent"):
+            models[name] = models[name].fillna("")
+        self.table.param.update(
+            value=models, pagination="local" if len(models) > _ROWS_SHOWN else None
+        )
+        self._some.visible = bool(len(models))
+        self.said.object = sentence(
+            "Scores are those of held-out frames when the model was made. Analyses and trainings "
+            "take the current model."
+            if len(models)
+            else "No models yet: the bundled one is used. Train one in the part Train.",
+            "help",
+        )
+        if len(models) and not self.table.selection:
+            self.table.selection = [0]
+        self._chosen(None)
+        for tell in self._told:
+            tell()
+
+    def _selected(self) -> str | None:
+        chosen = self.table.selection
+        return str(self.table.value["version"].iloc[chosen[0]]) if chosen else None
+
+    def _chosen(self, _: Any) -> None:
+        version = self._selected()
+        current = self.place.current_model()
+        self.make_current.disabled = version is None or (
+            current is not None and current.name == version
+        )
+        if version is None:
+            self.download.object = self.card.object = ""
+            return
+        self.download.object = (
+            f'<a href="zip/models/{quote(version)}.zip" download>Download {escape(version)}.zip</a>'
+        )
+        cards = [self.place.models / version / name for name in ("MODEL_CARD.md", "model_card.md")]
+        found = next((card for card in cards if card.is_file()), None)
+        text = found.read_text(encoding="utf-8", errors="replace") if found else ""
+        self.card.object = text or "This model has no card."
+
+    def _make_current(self, _: Any) -> None:
+        version = self._selected()
+        if version is None:
+            return
+        try:
+            self.place.set_current(version)
+        except (CloudTrainerError, OSError) as error:
+            self.said.object = sentence(str(error), "wrong")
+            return
+        self.refresh()
+        self.said.object = sentence(f"{version} is now the current model.", "good")

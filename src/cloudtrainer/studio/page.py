@@ -1,0 +1,98 @@
+"""The page: its parts side by side, and what keeps them up to date."""
+
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+
+from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.look import sentence
+from cloudtrainer.studio.models_part import ModelsPart
+from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.workspace import Workspace
+
+TITLE = "cloudtrainer Studio"
+_LOOK_MS = 1000
+_ANALYSE = 2
+_CSS = """
+:root { --panel-primary-color: #0072B2; }
+body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+"""
+
+
+class Page:
+    """The page of a workspace, for one tab of a browser.
+
+    Parameters
+    ----------
+    place : Workspace
+        The workspace.
+    """
+
+    def __init__(self, place: Workspace) -> None:
+        self.place = place
+        self.data = DataPart(place, upload_to="upload")
+        # The others are made when the first one is there to be seen.
+        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(3)]
+        names = ("Train", "Analyse", "Models")
+        self.tabs = pn.Tabs(
+            ("Data", self.data.layout),
+            *zip(names, self._later, strict=True),
+            dynamic=True,
+            sizing_mode="stretch_width",
+        )
+        heading = f"<h1 style='font-size:19px;margin:4px 0'>{TITLE}</h1>"
+        self.layout = pn.Column(
+            pn.Row(
+                pn.pane.HTML(heading, margin=(0, 10)),
+                pn.pane.HTML(sentence(str(place.root.resolve()), "help"), align="center"),
+            ),
+            self.tabs,
+            sizing_mode="stretch_width",
+            margin=(0, 12),
+        )
+
+    async def begin(self) -> None:
+        """Make the other parts, and read the workspace."""
+        self.training = TrainingPart(self.place)
+        self.analysis = AnalysisPart(self.place, linked=True)
+        self.models = ModelsPart(self.place)
+        parts: tuple[Any, ...] = (self.training, self.analysis, self.models)
+        for there, part in zip(self._later, parts, strict=True):
+            there.append(part.layout)
+        self.tabs.param.watch(self._opened, "active")
+        self.data.on_change(self._offer_videos)
+        self.models.on_change(self.analysis.show_models)
+        self.training.on_end(lambda: pn.state.execute(self._read))
+        self.analysis.show_models()
+        await self._read()
+        self._opened(None)
+        # A reloaded page opens at the part that was open.
+        if pn.state.location is not None:
+            pn.state.location.sync(self.tabs, {"active": "part"})
+        pn.state.add_periodic_callback(self._look, period=_LOOK_MS)
+
+    async def _read(self) -> None:
+        await self.data.refresh_aside()
+        await self.models.refresh_aside()
+
+    def _look(self) -> None:
+        self.training.refresh()
+        self.analysis.refresh()
+
+    def _offer_videos(self) -> None:
+        videos: list[Path] = [one.path for one in self.data.videos if one.video is not None]
+        self.analysis.show_videos(videos)
+
+    def _opened(self, _: Any) -> None:
+        if self.tabs.active == _ANALYSE:
+            self.analysis.wake()
+
+
+def make_page(place: Workspace) -> Any:
+    """Return what is shown in a new tab of a browser."""
+    pn.extension("tabulator", raw_css=[_CSS], notifications=False)
+    page = Page(place)
+    pn.state.onload(page.begin)
+    return page.layout

@@ -1,0 +1,76 @@
+"""What a model finds in single frames, at any threshold, before a whole video is analysed."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.inference import Polarity, polarity_sign, read_stacks, video_maximum
+from cloudtrainer.video import Video
+
+# Below it a grid model's answers are noise; the page's slider begins here.
+LEAST_THRESHOLD = 0.03
+
+
+@dataclass
+class Preview:
+    """A model looking at one frame after the other.
+
+    Of a grid model all candidates of a frame are kept, so that another threshold takes no time.
+    Their positions are the network's own; an analysis refines them by a fit to the photons, which
+    also parts close pairs.
+
+    Attributes
+    ----------
+    video : Video
+        The video.
+    model : ParticleDetector
+        The model.
+    polarity : {"auto", "bright", "dark"}
+        As of an analysis.
+    """
+
+    video: Video
+    model: ParticleDetector
+    polarity: Polarity = "auto"
+    _sign: int = 0
+    _maximum: float | None = None
+    _number: int = -1
+    _limit: float = 1.0
+    _found: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def find(self, number: int, threshold: float) -> pd.DataFrame:
+        """Return ``x, y, probability`` of what is found in a frame.
+
+        Parameters
+        ----------
+        number : int
+            The frame, from 0.
+        threshold : float
+            Least probability.
+        """
+        grid = self.model.config.model.architecture == "grid"
+        # The areas of a mask model change with the threshold.
+        limit = LEAST_THRESHOLD if grid else threshold
+        if number != self._number or self._limit != limit:
+            self._found, self._number, self._limit = self._detect(number, limit), number, limit
+        return self._found[self._found["probability"] >= threshold]
+
+    def knows(self, number: int) -> bool:
+        """Tell whether another threshold of this frame takes no time."""
+        return number == self._number and self._limit == LEAST_THRESHOLD
+
+    def _detect(self, number: int, limit: float) -> pd.DataFrame:
+        if self._sign == 0:
+            self._sign = polarity_sign(self.model, self.video, self.polarity)
+            if self.model.normalisation == "video_maximum":
+                self._maximum = video_maximum(self.video)
+        ((frames, margins),) = read_stacks(self.video, [number], self.model.context_frames)
+        return self.model.detect(
+            frames,
+            polarity=self._sign,
+            video_maximum=self._maximum,
+            threshold=limit,
+            margins=margins,
+            fit=False,
+        )

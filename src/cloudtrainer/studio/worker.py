@@ -1,0 +1,137 @@
+"""The process of a job: it waits for its turn, works, and says how far it is and how it ended."""
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import BaseFileLock, Timeout
+
+from cloudtrainer.atomic import write_json
+from cloudtrainer.config import Config
+from cloudtrainer.errors import CloudTrainerError
+from cloudtrainer.studio.jobs import Job, turn
+from cloudtrainer.workspace import Workspace
+
+_LOOK_S = 0.5
+_LOCKED_WITHIN_S = 10.0
+
+
+def main(folder: Path) -> int:
+    """Do a job; what becomes of it is written into its folder."""
+    job = Job(folder)
+    # Both are held until the process ends: a lock that nobody holds on to is released.
+    alive, my_turn = job.lock(), turn(Workspace.open(job.request["workspace"]))
+    try:
+        alive.acquire(timeout=_LOCKED_WITHIN_S)
+    except Timeout:
+        print("another process does this job already")
+        return 1
+    except (OSError, NotImplementedError):
+        print("this disk knows no locks: a killed run will seem to go on")
+    try:
+        _wait_for_turn(job, my_turn)
+        _tell(job, "running")
+        result = _DO[job.kind](job)
+        _tell(job, "done", result=result)
+    except KeyboardInterrupt:
+        _tell(job, "stopped", message="Stopped.")
+    except CloudTrainerError as error:
+        print(f"error: {error}")
+        _tell(job, "failed", message=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        _tell(
+            job,
+            "failed",
+            message=f"internal error: {type(error).__name__}: {error}. This is a fault of "
+            "cloudtrainer; please report it with the log.",
+        )
+        return 1
+    return 0
+
+
+def _wait_for_turn(job: Job, lock: BaseFileLock) -> None:
+    _tell(job, "waiting")
+    while True:
+        if job.stop_is_asked:
+            raise KeyboardInterrupt
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            time.sleep(_LOOK_S)
+        except (OSError, NotImplementedError):
+            return
+        else:
+            return
+
+
+def _train(job: Job) -> dict[str, Any]:
+    from cloudtrainer.studio.progress import ProgressFile
+    from cloudtrainer.training import train
+
+    asked = job.request
+    result = train(
+        asked["workspace"],
+        Config.from_dict(asked["config"]),
+        callbacks=[ProgressFile(job)],
+        say=_say(job),
+    )
+    print(result)
+    return {
+        "model": result.model_dir.name,
+        "trained": result.trained,
+        "is_current": result.is_current,
+        "text": str(result),
+    }
+
+
+def _analyse(job: Job) -> dict[str, Any]:
+    from cloudtrainer.analysis import analyze
+
+    asked = job.request
+    begun = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if job.stop_is_asked:
+            raise KeyboardInterrupt
+        left = (time.monotonic() - begun) * (total - done) / max(1, done)
+        write_json(
+            job.folder / "progress.json", {"done": done, "total": total, "seconds_left": left}
+        )
+
+    analysis = analyze(
+        asked["video"],
+        asked["out"],
+        asked.get("model"),
+        config=Config.from_dict(asked["config"]),
+        pixel_size_um=asked.get("pixel_size_um"),
+        frame_interval_s=asked.get("frame_interval_s"),
+        exposure_s=asked.get("exposure_s"),
+        progress=show,
+        say=_say(job),
+    )
+    print(analysis)
+    return {"out": str(analysis.out), "text": str(analysis)}
+
+
+_DO: dict[str, Callable[[Job], dict[str, Any]]] = {"training": _train, "analysis": _analyse}
+
+
+def _say(job: Job) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        print(line)
+        if job.stop_is_asked:
+            raise KeyboardInterrupt
+
+    return say
+
+
+def _tell(job: Job, state: str, **more: Any) -> None:
+    write_json(job.folder / "state.json", {"state": state, "at": time.time(), **more})
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,36 @@
+"""What the tests of the Studio share."""
+
+import time
+from pathlib import Path
+
+import tifffile
+
+from cloudtrainer.config import ExperimentSettings
+from cloudtrainer.simulation import simulate_experiment
+
+
+def write_video(
+    path: Path, *, seed: int = 1, frames: int = 30, side: int = 128, particles: int = 12
+):
+    """Write a simulated video with its calibration; return the truth."""
+    simulated = simulate_experiment(
+        ExperimentSettings(
+            frames=frames, height_px=side, width_px=side, particles=particles, seed=seed
+        )
+    )
+    tifffile.imwrite(
+        path, simulated.frames, imagej=True, resolution=(10, 10),
+        metadata={"unit": "um", "finterval": 1 / 30, "axes": "TYX"},
+    )  # fmt: skip
+    return simulated.truth[["frame", "x", "y"]]
+
+
+def wait_until(true, seconds: float = 60.0):
+    """Wait until a function returns something true, and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        result = true()
+        if result:
+            return result
+        time.sleep(0.2)
+    raise AssertionError(f"did not happen within {seconds:g} s")

@@ -1,0 +1,169 @@
+"""The page in a real browser: from the first look to a result, and what is refused."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+import zipfile
+from urllib.parse import urlsplit
+
+import pytest
+from small_lab import wait_until, write_video
+
+from cloudtrainer.studio import jobs
+
+pytestmark = pytest.mark.slow
+
+
+def part(page, name):
+    page.locator(".bk-tab", has_text=name).click()
+    return page
+
+
+def status(page, pattern, seconds=90):
+    page.get_by_text(re.compile(pattern)).first.wait_for(timeout=1000 * seconds)
+
+
+def test_data_are_listed_looked_at_and_added(served, place, tmp_path):
+    there = place.videos / "<img src=x onerror=alert(2)>.tif"
+    write_video(there, seed=6, frames=1)
+    page = served.open()
+    page.get_by_text(there.name).first.click()
+    status(page, "No labels")
+    page.get_by_text("beads.tif").first.click()
+    status(page, r"\d+ labels in frame 0")
+    assert "token" not in page.url
+    nasty = tmp_path / "<img src=x onerror=alert(1)> 'mü' ☃.tif"
+    truth = write_video(nasty, seed=5, frames=4)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Send files from this computer").click()
+    chooser.value.set_files(str(nasty))
+    status(page, "4 frames of 128 x 128 px")
+    (there,) = [path for path in place.videos.iterdir() if "☃" in path.name]
+    assert there.read_bytes() == nasty.read_bytes()
+    assert page.locator("img[src='x']").count() == 0
+    labels = tmp_path / f"{there.stem}_particles.csv"
+    truth.to_csv(labels, index=False)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Send files from this computer").click()
+    chooser.value.set_files(str(labels))
+    status(page, f"{len(truth)} labels")
+    assert (place.annotations / labels.name).is_file()
+    # The same name again, and what is no video: said on the page, and nothing is kept.
+    for path, pattern in ((nasty, "already"), (tmp_path / "fake.tif", "fake.tif")):
+        path.exists() or path.write_bytes(b"not a tiff at all")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_text("Send files from this computer").click()
+        chooser.value.set_files(str(path))
+        page.get_by_role("alert").filter(has_text=pattern).wait_for()
+    assert not (place.videos / "fake.tif").exists()
+    assert not [path for path in place.videos.iterdir() if path.name.startswith(".")]
+    # The browser tells of each refused upload as an error of its own.
+    served.complaints[:] = [
+        one for one in served.complaints if "409" not in one and "415" not in one
+    ]
+
+
+def test_a_training_is_started_reloaded_stopped_and_continued(served, place):
+    page = served.open()
+    part(page, "Train")
+    page.get_by_label("Epochs", exact=True).fill("0")
+    page.get_by_label("Epochs", exact=True).press("Enter")
+    page.get_by_text("Must be greater than or equal to 1").first.wait_for()
+    page.get_by_label("Preset").select_option("quick look on a CPU")
+    for name, value in (("Epochs", "40"), ("Steps per epoch", "12"), ("Batch size", "2")):
+        page.get_by_label(name, exact=True).fill(value)
+        page.get_by_label(name, exact=True).press("Enter")
+    page.get_by_role("button", name="Start").click()
+    status(page, r"epoch \d+ of 40")
+    status(page, r"On held-out data: loss", 120)
+    first = jobs.newest(place, "training")
+    # The reloaded page opens where it was.
+    page.reload()
+    status(page, r"epoch \d+ of 40")
+    assert page.get_by_label("Steps per epoch", exact=True).input_value() == "12"
+    page.get_by_role("button", name="Stop").click()
+    status(page, "^Stopped")
+    assert first.state == "stopped"
+    epochs = len(first.progress["history"]["val_loss"])
+    page.get_by_role("button", name="Start").click()
+    status(page, r"epoch \d+ of 40")
+    second = jobs.newest(place, "training")
+    wait_until(lambda: len(second.progress.get("history", {}).get("val_loss", [])) > epochs)
+    assert "Continuing the interrupted run" in second.log
+    page.get_by_role("button", name="Stop").click()
+    status(page, "^Stopped")
+
+
+def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_path):
+    page = served.open()
+    page.get_by_text("beads.tif").first.wait_for()
+    part(page, "Analyse")
+    status(page, r"\d+ particles in frame 0 \(the model's own threshold\)")
+
+    def count():
+        return int(re.search(r"(\d+) particles in frame", page.content_text()).group(1))
+
+    page.content_text = lambda: page.get_by_text(re.compile("particles in frame")).inner_text()
+    before = count()
+    handle = page.locator(".noUi-handle").nth(3)
+    handle.focus()
+    for _ in range(12):
+        handle.press("ArrowRight")
+    wait_until(lambda: "the model's own threshold is" in page.content_text(), 20)
+    for _ in range(60):
+        handle.press("ArrowRight")
+    wait_until(lambda: count() < before, 20)
+    page.get_by_role("button", name="Analyse").click()
+    status(page, "done, see Results below", 180)
+    page.get_by_text("Open the report").wait_for()
+    (folder,) = place.results.iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["config"]["threshold"] > 0.5
+    with page.expect_popup() as popup:
+        page.get_by_text("Open the report").click()
+    popup.value.get_by_text("Diffusion in beads.tif").first.wait_for()
+    with page.expect_download() as download:
+        page.get_by_text("Download everything").click()
+    download.value.save_as(tmp_path / "all.zip")
+    names = zipfile.ZipFile(tmp_path / "all.zip").namelist()
+    assert {f"{folder.name}/report.html", f"{folder.name}/tracks.csv"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/?token=",
+        "/?token=wrong",
+        "/static/js/bokeh.min.js",
+        "/results/x",
+        "/zip/models/x.zip",
+    ],
+)
+def test_nothing_is_given_without_the_token(served, path):
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(served.address))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(base + path)
+    assert refused.value.code == 403
+    assert b"token" in refused.value.read()
+
+
+def test_a_websocket_and_an_upload_without_the_token_are_refused(served, place):
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(served.address))
+    asked = urllib.request.Request(
+        f"{base}/ws",
+        headers={
+            "Upgrade": "websocket", "Connection": "Upgrade", "Origin": base,
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Protocol": "bokeh",
+        },
+    )  # fmt: skip
+    upload = urllib.request.Request(
+        f"{base}/upload?name=new.csv", data=b"frame,x,y\n", headers={"X-Cloudtrainer": "upload"}
+    )
+    for request in (asked, upload):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        assert refused.value.code == 403
+    assert not (place.annotations / "new.csv").exists()

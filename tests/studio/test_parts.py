@@ -1,0 +1,328 @@
+"""The parts of the page without a browser: what they show for what is done to them."""
+
+import asyncio
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cloudtrainer.config import Config
+from cloudtrainer.detector import load_model
+from cloudtrainer.errors import CalibrationError, VideoError
+from cloudtrainer.studio import jobs
+from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.cost import Measured, expected, in_words, work_a_pixel
+from cloudtrainer.studio.curves import Curves
+from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.frame_view import FrameView, shown_pixels
+from cloudtrainer.studio.models_part import ModelsPart
+from cloudtrainer.studio.preview import Preview
+from cloudtrainer.studio.result_view import ResultView
+from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.video import Video
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Keep what is asked of jobs, and start no process."""
+    kept = []
+    monkeypatch.setattr(
+        jobs, "start", lambda place, kind, wanted: kept.append((kind, wanted)) or kept
+    )
+    return kept
+
+
+# The list and its frames
+
+
+def test_a_chosen_video_shows_its_frames_and_labels(place):
+    data = DataPart(place)
+    data.refresh()
+    assert data.table.value["video"].tolist() == ["beads.tif", "notes.doc", "unlabelled.tif"]
+    labels = pd.read_csv(place.annotations / "beads_particles.csv")
+    for number in (0, 7):
+        data.frame.value = number
+        here = labels[labels["frame"] == number]
+        assert np.allclose(np.sort(data.view.labels.data["x"]), np.sort(here["x"]), atol=1e-4)
+        shown = data.view._image.data["image"][0]
+        assert np.array_equal(shown, Video(place.videos / "beads.tif").frames(number)[0])
+    data.select("unlabelled.tif")
+    assert len(data.view.labels.data["x"]) == 0
+    assert "No labels" in data.about.object
+
+
+def test_a_path_that_is_wrong_is_told_and_one_that_is_right_is_added(place, tmp_path):
+    data = DataPart(place)
+    data.path.value = "/nowhere/<b>.tif"
+    asyncio.run(data.add_from_path())
+    assert "no such file" in data.said.object
+    assert "<b>" not in data.said.object
+    (place.videos / "beads.tif").rename(tmp_path / "moved.tif")
+    data.path.value = str(tmp_path / "moved.tif")
+    asyncio.run(data.add_from_path())
+    assert "Added moved.tif: 30 frames" in data.said.object
+    assert "moved.tif" in data.table.value["video"].tolist()
+
+
+def test_row_0_is_at_the_top_and_the_centre_of_a_pixel_is_its_number():
+    view = FrameView()
+    view.show_video(Video(np.zeros((1, 30, 50))))
+    assert (view.figure.x_range.start, view.figure.x_range.end) == (-0.5, 49.5)
+    assert (view.figure.y_range.start, view.figure.y_range.end) == (29.5, -0.5)
+    data = view._image.data
+    assert (data["x"], data["y"], data["dw"], data["dh"]) == ([-0.5], [-0.5], [50], [30])
+
+
+def test_a_large_frame_is_shown_by_means_of_blocks():
+    frame = np.arange(3000 * 2000, dtype=np.uint16).reshape(3000, 2000) % 7
+    small = shown_pixels(frame)
+    assert small.shape == (1000, 666)
+    assert small[3, 5] == pytest.approx(frame[9:12, 15:18].mean())
+
+
+def test_contrast_limits_are_those_of_the_slider():
+    view = FrameView()
+    view.show_video(Video(np.random.default_rng(0).normal(100, 5, (2, 32, 32))))
+    view.contrast.value = (90.0, 120.0)
+    assert (view._grey.low, view._grey.high) == (90.0, 120.0)
+
+
+# The threshold over the frames
+
+
+def test_the_preview_finds_what_the_detector_finds_at_any_threshold(place):
+    video, model = Video(place.videos / "beads.tif"), load_model()
+    preview = Preview(video, model)
+    frame = video.frames(3, 4)
+    for threshold in (0.1, 0.5, 0.9):
+        alone = model.detect(frame, threshold=threshold, fit=False)
+        found = preview.find(3, threshold)
+        assert len(found) == len(alone) > 0
+        assert np.allclose(found[["x", "y"]], alone[["x", "y"]])
+    assert preview.knows(3)
+    assert not preview.knows(4)
+
+
+def test_the_threshold_moves_the_circles_and_enters_the_analysis(place, asked):
+    part = AnalysisPart(place)
+    part.show_models()
+    part.show_videos(place.video_files())
+    part.look()
+    own = load_model().threshold
+    assert part.threshold.value == pytest.approx(own, abs=0.005)
+    many = len(part.view.detections.data["x"])
+    part.start()
+    assert asked[-1][1]["config"]["analysis"]["threshold"] is None
+    part.threshold.value = 0.99
+    assert len(part.view.detections.data["x"]) < many
+    assert f"{len(part.view.detections.data['x'])} particles in frame 0" in part.count.object
+    part.form.widgets["analysis.memory_frames"].value = "1"
+    part.exposure.value = "0.01"
+    part.start()
+    kind, wanted = asked[-1]
+    assert kind == "analysis"
+    assert wanted["config"]["analysis"]["threshold"] == 0.99
+    assert wanted["config"]["analysis"]["memory_frames"] == 1
+    assert wanted["exposure_s"] == 0.01
+    assert wanted["pixel_size_um"] is None
+    assert wanted["model"] is None
+
+
+def test_results_of_one_video_do_not_overwrite_each_other(place, asked):
+    part = AnalysisPart(place)
+    part.show_videos(place.video_files())
+    part.start()
+    (place.results / "beads").mkdir()
+    part.start()
+    assert [wanted["out"].rsplit("/", 1)[1] for _, wanted in asked] == ["beads", "beads_2"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "abc", "nan", "inf"])
+def test_a_calibration_that_cannot_be_right_is_refused(place, asked, text):
+    part = AnalysisPart(place)
+    part.show_videos(place.video_files())
+    part.pixel_size.value = text
+    with pytest.raises(CalibrationError, match="Pixel size"):
+        part.start()
+    part.start_button.clicks += 1
+    assert "Pixel size" in part.said.object
+    assert asked == []
+
+
+def test_without_a_video_there_is_nothing_to_analyse(place, asked):
+    part = AnalysisPart(place)
+    part.show_videos([])
+    with pytest.raises(VideoError, match="Choose"):
+        part.start()
+
+
+def summary(**more):
+    entry = {"value": 0.4, "low": 0.3, "high": 0.5, "unit": "um^2/s"}
+    measured = {
+        "D_um2_per_s": entry, "alpha": None, "motion_type": "Undetermined", "tracks": 12,
+        "particles_per_frame": 3.25,
+    }  # fmt: skip
+    return {"measured": measured, "warnings": [], "video": {"name": "beads.tif"}, **more}
+
+
+def test_results_show_numbers_and_warnings_as_text(tmp_path):
+    folder = tmp_path / "a'b <i>"
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps(summary(warnings=["<script>1</script>"])))
+    view = ResultView(linked=True)
+    view.show(folder)
+    shown = view.numbers.object
+    assert "0.40 µm²/s (95%: 0.30 to 0.50)" in shown
+    assert "not estimated" in shown
+    assert "Undetermined" in shown
+    assert "<script>" not in shown
+    assert "a%27b%20%3Ci%3E/report.html" in shown
+
+
+def test_a_damaged_summary_is_told(tmp_path):
+    (tmp_path / "summary.json").write_text("{")
+    view = ResultView(linked=False)
+    view.show(tmp_path)
+    assert "cannot be read" in view.numbers.object
+
+
+# What a training takes
+
+
+def measured(config, seconds=0.5):
+    work = work_a_pixel(config) * config.training.batch_size * config.training.crop_px**2
+    return Measured(
+        seconds_a_step=seconds, seconds_a_validation=0.0, memory_mb=600.0, memory_before_mb=400.0,
+        start_s=10.0, work=work, work_a_pixel=work_a_pixel(config), device="1 core",
+        settings={},
+    )  # fmt: skip
+
+
+def test_time_grows_with_steps_networks_and_pixels_and_memory_with_pixels():
+    config = Config.from_dict({"training": {"epochs": 10, "steps_per_epoch": 20}})
+    base = measured(config)
+    cost = expected(config, base)
+    assert cost.seconds == pytest.approx(10 + 10 * 20 * 0.5)
+    assert cost.memory_mb == pytest.approx(600)
+    config.training.ensemble = 3
+    assert expected(config, base).seconds == pytest.approx(10 + 3 * 10 * 20 * 0.5)
+    config.training.ensemble = 1
+    config.training.crop_px *= 2
+    doubled = expected(config, base)
+    assert doubled.seconds == pytest.approx(10 + 4 * 10 * 20 * 0.5)
+    assert doubled.memory_mb == pytest.approx(400 + 4 * 200)
+    assert "scaled from other settings" in str(doubled)
+
+
+def test_a_wider_network_has_more_work_by_the_rule_of_convolutions():
+    # At each level: one convolution from the channels before, three of the level's own.
+    config = Config.from_dict({"model": {"architecture": "unet", "unet_channels": [8]}})
+    assert work_a_pixel(config) == 9 * (1 * 8 + 3 * 8 * 8)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (75, "75 s"), (600, "10 min"), (7200, "2.0 h")]
+)
+def test_times_are_said_as_people_say_them(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_the_cost_follows_the_form_and_a_wrong_value_stops_the_start(place, asked):
+    part = TrainingPart(place)
+    assert "Measure a few steps" in part.cost.object
+    part.measured = measured(part.form.config)
+    part.form.widgets["training.epochs"].value = "1"
+    first = part.cost.object
+    assert "A run takes about" in first
+    part.form.widgets["training.epochs"].value = "1000"
+    assert part.cost.object != first
+    part.form.widgets["training.epochs"].value = "0"
+    assert part.start_button.disabled
+    assert "Correct the settings" in part.cost.object
+    part.start_button.clicks += 1
+    assert asked == []
+    assert "training.epochs" in part.said.object
+
+
+def test_curves_show_gaps_where_a_score_is_missing():
+    curves = Curves()
+    curves.show({})
+    assert not curves.pane.visible
+    curves.show({"val_loss": [1.0, 0.5], "val_rmse_px": [None, 0.3]})
+    assert curves.pane.visible
+    assert curves.source.data["epoch"] == [1.0, 2.0]
+    assert np.isnan(curves.source.data["val_rmse_px"][0])
+    assert np.isnan(curves.source.data["train_f1"]).all()
+
+
+# Models
+
+
+def test_models_are_listed_and_another_is_made_current(place):
+    from cloudtrainer.detector import export_model
+
+    models = ModelsPart(place)
+    models.refresh()
+    assert "No models yet" in models.said.object
+    for version in ("v_20260101_000000", "v_20260102_000000"):
+        export_model(load_model(), place.models / version, scores={}, origin={})
+    place.set_current("v_20260102_000000")
+    models.refresh()
+    assert models.table.value["version"].tolist() == ["v_20260102_000000", "v_20260101_000000"]
+    assert models.make_current.disabled
+    models.table.selection = [1]
+    assert "v_20260101_000000.zip" in models.download.object
+    assert "particle" in models.card.object
+    models.make_current.clicks += 1
+    assert place.current_model().name == "v_20260101_000000"
+    part = AnalysisPart(place)
+    part.show_models()
+    assert next(iter(part.model.options)) == "current model (v_20260101_000000)"
+    assert part.model.value == str(place.models / "v_20260101_000000")
+
+
+def test_a_preview_of_another_video_or_model_is_never_drawn(place):
+    part = AnalysisPart(place)
+    part.show_models()
+    part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
+    part.look()
+    assert len(part.view.detections.data["x"])
+    # The model was still looking at the first video when the second one was chosen.
+    part.video.value = place.videos / "unlabelled.tif"
+    part._draw(0)
+    assert len(part.view.detections.data["x"]) == 0
+    part.look()
+    alone = Preview(Video(place.videos / "unlabelled.tif"), load_model())
+    found = alone.find(0, part.threshold.value)
+    assert np.allclose(part.view.detections.data["x"], found["x"])
+
+
+def test_a_threshold_moved_by_hand_stays_with_another_model(place):
+    part = AnalysisPart(place)
+    part.show_videos([place.videos / "beads.tif"])
+    part._take_threshold(0.4267)
+    assert part.threshold.value == 0.43
+    part._take_threshold(0.2)
+    assert part.threshold.value == 0.2
+    part.threshold.value = 0.6
+    part._take_threshold(0.3)
+    assert part.threshold.value == 0.6
+
+
+def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
+    for folder, video in (("a", "beads.tif"), ("b", "gone.tif")):
+        (place.results / folder).mkdir()
+        (place.results / folder / "summary.json").write_text(
+            json.dumps(summary(video={"name": video}, calibration={}))
+        )
+    part = AnalysisPart(place)
+    part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
+    assert part.results.value == place.results / "a"
+    assert "Results of beads.tif" in part.result.numbers.object
+    part.video.value = place.videos / "unlabelled.tif"
+    assert part.results.value is None
+    assert not part.result.layout.visible
+    part.results.value = place.results / "b"
+    assert "Results of gone.tif" in part.result.numbers.object
+    assert "in pixels and frames" in part.result.numbers.object
