@@ -242,31 +242,15 @@ def score_model(
     return _scored(detector, sets, [find_in(detector, one.scenes) for one in sets], gate_px)
 
 
-def calibrate(
-    detector: ParticleDetector,
-    sets: list[ValidationSet],
-    gate_px: float,
-    threshold: float | None = None,
-) -> Validation:
+def calibrate(detector: ParticleDetector, sets: list[ValidationSet], gate_px: float) -> Validation:
     """Choose the threshold and the scale of the errors on validation data, set them, and score.
 
-    The threshold, where none is given, is the highest whose F1, averaged over the sets, is within
-    0.001 of the best. The scale and the slope make 68.3 % of the errors of matched detections
-    smaller than their stated errors, as of normal numbers, be they large or small.
+    The threshold is the highest whose F1, averaged over the sets, is within 0.001 of the best. The
+    scale and the slope make 68.3 % of the errors of matched detections smaller than their stated
+    errors, as of normal numbers, be they large or small.
     """
     parts = [find_in(detector, one.scenes) for one in sets]
     whole = _joined(parts)
-    detector.threshold = _best_threshold(whole, parts, gate_px) if threshold is None else threshold
-    # A narrow gate would hide the large errors of dim particles.
-    scale, slope = _error_factor(whole, detector.threshold, _WIDER_GATE * gate_px)
-    # What was measured is the errors as the detector had scaled them before.
-    before = detector.error_scale ** (1 + slope)
-    detector.error_slope = round((1 + detector.error_slope) * (1 + slope) - 1, 4)
-    detector.error_scale = round(before * scale, 4)
-    return _scored(detector, sets, parts, gate_px)
-
-
-def _best_threshold(whole: Found, parts: list[Found], gate_px: float) -> float:
     probability = whole.found["probability"]
     levels = np.quantile(probability, np.linspace(0, 1, 41)) if len(probability) else []
     thresholds = [float(level) for level in np.unique(levels) if 0.1 < level < 0.95] or [0.5]
@@ -275,7 +259,15 @@ def _best_threshold(whole: Found, parts: list[Found], gate_px: float) -> float:
         float(np.mean([part.score(level, gate_px).f1 for part in parts])) for level in thresholds
     ]
     best = max(scores) - _F1_WORTH_PRECISION
-    return round(max(level for level, f1 in zip(thresholds, scores, strict=True) if f1 >= best), 3)
+    threshold = max(level for level, f1 in zip(thresholds, scores, strict=True) if f1 >= best)
+    detector.threshold = round(threshold, 3)
+    # A narrow gate would hide the large errors of dim particles.
+    scale, slope = _error_factor(whole, detector.threshold, _WIDER_GATE * gate_px)
+    # What was measured is the errors as the detector had scaled them before.
+    before = detector.error_scale ** (1 + slope)
+    detector.error_slope = round((1 + detector.error_slope) * (1 + slope) - 1, 4)
+    detector.error_scale = round(before * scale, 4)
+    return _scored(detector, sets, parts, gate_px)
 
 
 def _scored(
