@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+from bokeh.settings import settings
 from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError
 
@@ -68,6 +69,8 @@ def make_server(workspace: Workspace, port: int) -> tuple[Any, str]:
     WorkspaceError
         The port is taken.
     """
+    # Bokeh's own default is the internet, which the page of a microscope's computer has none of.
+    settings.resources = "server"
     port = _free_port(port)
     gate = Gate(port)
     folders = {"results": workspace.results, "models": workspace.models}
