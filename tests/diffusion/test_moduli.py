@@ -117,9 +117,9 @@ def test_the_table_names_units():
 @pytest.mark.parametrize(
     ("changed", "said", "kind"),
     [
-        ({"temperature_K": 0.0}, "temperature_K 0: must be above 0", CalibrationError),
+        ({"temperature_K": 0.0}, "temperature_K 0.0: must be above 0", CalibrationError),
         ({"radius_um": math.nan}, "radius_um nan", CalibrationError),
-        ({"offset_um2": 99.0}, "above the offset", ConfigError),
+        ({"offset_um2": 99.0}, "larger than the particles' whole motion", CalibrationError),
         ({"offset_um2": 0.1, "stuck": brownian(frames=20)}, "not both", ConfigError),
         ({"max_lag": 5}, "tracks of 30 frames", ConfigError),
     ],
