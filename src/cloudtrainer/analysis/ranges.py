@@ -37,6 +37,6 @@ def check_ranges(given: object, *names: str) -> None:
             continue
         shown = f"{value:g} {unit}" if is_number(value) else repr(value)
         raise CalibrationError(
-            f"{name} is {shown}: give the {quantity} as a {'positive ' if least else ''}number from "
-            f"{least:g} to {most:g} {unit} ({option_of(name)})"
+            f"{name} is {shown}: give the {quantity} as a {'positive ' if least else ''}number "
+            f"from {least:g} to {most:g} {unit} ({option_of(name)})"
         )

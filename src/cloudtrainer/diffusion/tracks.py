@@ -24,7 +24,7 @@ _LEAST = 1e-15
 def is_number(value: object) -> bool:
     """Return whether a value is a finite real number; text and True are none."""
     try:
-        return isinstance(value, Real) and value is not True and math.isfinite(value)
+        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
     except OverflowError:
         return False
 
