@@ -327,7 +327,8 @@ def _warnings(
         )
     said.append(
         "Within a factor of two of either end the moduli rest on how the MSD is continued beyond "
-        "the lags that were measured, and are less certain than the intervals say."
+        "the lags that were measured, and are less certain "
+        + ("than the intervals say." if np.isfinite(least_slope).any() else "there.")
     )
     return tuple(said)
 
