@@ -616,3 +616,12 @@ def test_any_name_is_said_as_it_is(home, command, refused, monkeypatch, name):
     assert name in output
     page = (home / f"out {name}" / "report.html").read_text(encoding="utf-8")
     assert "<b>bold" not in page
+
+
+@pytest.mark.parametrize(
+    ("celsius", "said"),
+    [("295", "is it in kelvin? give degrees Celsius"), ("-300", "-300 °C"), ("nan", "nan °C")],
+)
+def test_a_temperature_in_kelvin_is_asked_for(refused, celsius, said):
+    options = ("--temperature-c", celsius, "--particle-radius-um", "0.5")
+    assert said in " ".join(refused("analyze", "tracks.csv", "-o", "out", *options).split())

@@ -141,6 +141,44 @@ def test_what_cannot_be_told_is_a_warning(tmp_path, without_pictures):
         assert "The viscosity: not estimated" in said
 
 
+def test_stuck_beads_are_no_solid(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(20, 120, 0.0, noise_px=0.3), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM,
+    )  # fmt: skip
+    said = " ".join(found.summary["warnings"])
+    assert "G' and G'': not estimated (the particles do not move beyond localisation" in said
+    assert not (tmp_path / "out" / "moduli.csv").exists()
+
+
+def test_stuck_beads_of_the_video_give_one_offset(tmp_path, without_pictures):
+    still = brownian_tracks(10, 120, 0.0, noise_px=0.3, seed=2)
+    both = pd.concat([brownian_tracks(30, 120, 1.0, noise_px=0.3, seed=1),
+                      still.assign(particle=still["particle"] + 30)])  # fmt: skip
+    found = analyze(
+        both, tmp_path / "out", **CALIBRATION, temperature_K=300.0, particle_radius_um=RADIUS_UM
+    )
+    of_moduli = found.summary["material"]["moduli"]["msd_offset_um2"]
+    assert of_moduli == pytest.approx(4 * 0.03**2, rel=0.1)
+    assert of_moduli == pytest.approx(found.summary["mobility"]["msd_offset_um2"])
+    said = " ".join(found.summary["warnings"])
+    assert "Film beads" not in said
+    assert "MSD of the immobile particles of this video" in said
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_static_error_above_the_motion_gives_no_numbers(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(20, 120, 1.0), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM, static_error_um=0.2,
+    )  # fmt: skip
+    said = " ".join(found.summary["warnings"])
+    assert "The static error given (0.2 um) is larger than the particles' whole motion" in said
+    row = found.summary["mobility"]["effective_diffusivity_um2_per_s"][0]
+    assert row["mean_by_particle"] is None
+    assert not (tmp_path / "out" / "moduli.csv").exists()
+
+
 def test_a_source_without_tracks_is_no_failure(tmp_path, without_pictures):
     found = analyze(
         brownian_tracks(3, 3, 1.0), tmp_path / "out", **CALIBRATION,
@@ -170,12 +208,37 @@ def test_a_source_without_tracks_is_no_failure(tmp_path, without_pictures):
             CalibrationError,
         ),
         ({"static_error_um": -0.1}, "static_error_um", CalibrationError),
+        ({"static_error_um": 1e200}, r"from 0 to 100 um \(--static-error-um\)", CalibrationError),
+        (
+            {"temperature_K": 300.0, "particle_radius_um": 1e-300},
+            r"radius of the particles.*--particle-radius-um",
+            CalibrationError,
+        ),
+        (
+            {"temperature_K": "warm", "viscosity_Pa_s": 1e-3},
+            "temperature_K is 'warm'",
+            CalibrationError,
+        ),
+        ({"pixel_size_um": 1e308}, r"pixel_size_um is 1e\+308 um", CalibrationError),
+        ({"frame_interval_s": 1e-308}, "--frame-interval-s", CalibrationError),
+        ({"wall_distance_um": 1.0}, "--wall-distance-um.*says nothing without", ConfigError),
+        ({"temperature_error_K": 1.0}, "--temperature-error-k.*says nothing without", ConfigError),
+        (
+            {"particle_radius_relative_error": 0.1},
+            "--particle-radius-relative-error.*says nothing without",
+            ConfigError,
+        ),
+        (
+            {"viscosity_relative_error": 0.1},
+            "--viscosity-relative-error.*says nothing without",
+            ConfigError,
+        ),
         ({"time_scales_s": (0.0,)}, "time scale of 0.0 s", ConfigError),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_done(tmp_path, known, said, kind):
     with pytest.raises(kind, match=said):
-        analyze(brownian_tracks(3, 5, 1.0), tmp_path / "out", **CALIBRATION, **known)
+        analyze(brownian_tracks(3, 5, 1.0), tmp_path / "out", **(CALIBRATION | known))
     assert not (tmp_path / "out").exists()
 
 

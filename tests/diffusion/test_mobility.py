@@ -276,7 +276,7 @@ def test_one_track_has_no_intervals_and_none_is_empty():
         ({"frame_interval_s": 0.0}, "frame_interval_s", CalibrationError),
         (
             {"temperature_K": 310.0, "particle_radius_um": -1.0, "viscosity_Pa_s": 1e-3},
-            "radius_um -1: must be above 0",
+            "radius_um -1.0: must be above 0",
             CalibrationError,
         ),
     ],

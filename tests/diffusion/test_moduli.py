@@ -108,6 +108,26 @@ def test_flow_is_warned_of():
     assert any("drift or active" in s for s in shear_moduli(flowing, 0.01, 0.1, **BEADS).warnings)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_brownian_tracks_are_not_called_faster(seed):
+    told = shear_moduli(brownian(frames=200, beads=15, seed=100 + seed), 0.01, 0.1, **BEADS)
+    assert not any("drift or active" in said for said in told.warnings)
+    for value, low, high in (
+        (told.storage, told.storage_low, told.storage_high),
+        (told.loss, told.loss_low, told.loss_high),
+    ):
+        known = np.isfinite(value)
+        assert (low[known] <= value[known]).all()
+        assert (value[known] <= high[known]).all()
+
+
+def test_one_bead_has_no_interval():
+    told = shear_moduli(brownian(beads=1), 0.01, 0.1, **BEADS)
+    assert np.isnan(told.storage_low).all()
+    assert sum("one particle" in said for said in told.warnings) == 1
+    assert not any("drift or active" in said for said in told.warnings)
+
+
 def test_the_table_names_units():
     table = shear_moduli(brownian(frames=100), 0.01, 0.1, **BEADS).table()
     assert list(table)[:2] == ["angular_frequency_rad_per_s", "storage_modulus_Pa"]
@@ -117,9 +137,9 @@ def test_the_table_names_units():
 @pytest.mark.parametrize(
     ("changed", "said", "kind"),
     [
-        ({"temperature_K": 0.0}, "temperature_K 0: must be above 0", CalibrationError),
+        ({"temperature_K": 0.0}, "temperature_K 0.0: must be above 0", CalibrationError),
         ({"radius_um": math.nan}, "radius_um nan", CalibrationError),
-        ({"offset_um2": 99.0}, "above the offset", ConfigError),
+        ({"offset_um2": 99.0}, "larger than the particles' whole motion", CalibrationError),
         ({"offset_um2": 0.1, "stuck": brownian(frames=20)}, "not both", ConfigError),
         ({"max_lag": 5}, "tracks of 30 frames", ConfigError),
     ],

@@ -94,7 +94,7 @@ def test_d_of_simulated_beads_gives_the_viscosity_they_were_drawn_with():
         (coefficient(0.0), {"radius_um": 0.5}, "is not positive"),
         (coefficient(math.nan, reason="no tracks"), {"radius_um": 0.5}, "no tracks"),
         (coefficient(), {}, "give radius_um"),
-        (coefficient(), {"radius_um": -1.0}, "radius_um -1: must be above 0"),
+        (coefficient(), {"radius_um": -1.0}, "radius_um -1.0: must be above 0"),
         (coefficient(), {"radius_um": 0.5, "radius_error_um": 0.6}, "radius_um: its standard"),
         (coefficient(), {"radius_um": 0.5, "wall_distance_um": 0.4}, "reach into the wall"),
         (

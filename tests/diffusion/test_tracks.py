@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from cloudtrainer.diffusion import (
     calculate_msd,
     check_model,
+    check_time_scales,
     estimate_anomalous,
     estimate_diffusion,
     fit_diffusion_models,
@@ -228,3 +231,17 @@ def test_a_known_error_of_zero_is_a_value(function):
     if function is estimate_diffusion:
         steps = tracks.groupby("particle")[["x", "y"]].diff().dropna().to_numpy() * 0.1
         assert zero.value == pytest.approx((steps**2).sum(axis=1).mean() / (4 * 0.1), rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", ["0.1", math.nan, math.inf, True, 1e308, 10**400])
+def test_what_is_no_number_is_refused(bad):
+    tracks = walk(list(range(30)), 0, 0)
+    with pytest.raises(CalibrationError, match="frame_interval_s is"):
+        estimate_diffusion(tracks, bad, 0.1)
+    with pytest.raises(ConfigError, match="stride is"):
+        estimate_diffusion(tracks, 0.1, 0.1, stride=bad)
+    if bad not in (True, 1e308):
+        with pytest.raises(ConfigError, match="time scale"):
+            check_time_scales([bad])
+    with pytest.raises(ConfigError, match="give a list"):
+        check_time_scales(1.0)

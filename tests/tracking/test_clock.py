@@ -107,3 +107,8 @@ def test_d_of_uneven_videos_is_right_by_their_times(kind, indexed):
     assert estimated(clock.numbers, clock.interval_s) == pytest.approx(0.5, rel=0.03)
     by_index = estimated(np.arange(times.size), float(np.median(np.diff(times))))
     assert by_index / 0.5 == pytest.approx(indexed, abs=0.08)
+
+
+def test_text_is_no_time():
+    with pytest.raises(CalibrationError, match="not all are numbers"):
+        number_frames(["a", "b"])

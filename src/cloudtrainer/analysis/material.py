@@ -1,11 +1,11 @@
 """The particle and its medium: what is known of them, and what D and the MSD say of the rest."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.ranges import check_ranges, option_of
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.diffusion import (
@@ -16,6 +16,7 @@ from cloudtrainer.diffusion import (
     shear_moduli,
     stokes_einstein,
 )
+from cloudtrainer.diffusion.tracks import is_number
 from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import ReportTable
@@ -27,6 +28,13 @@ _ENTRY = {
     "hydrodynamic radius": "measured_hydrodynamic_radius_um",
     "Boltzmann constant": "measured_Boltzmann_constant_J_per_K",
     "free diffusion coefficient": "free_D_um2_per_s",
+}
+# What says nothing without another.
+_BELONGS_TO = {
+    "temperature_error_K": "temperature_K",
+    "particle_radius_relative_error": "particle_radius_um",
+    "viscosity_relative_error": "viscosity_Pa_s",
+    "wall_distance_um": "temperature_K",
 }
 
 
@@ -58,23 +66,29 @@ class Material:
     static_error_um: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("temperature_K", "particle_radius_um", "viscosity_Pa_s", "wall_distance_um"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise CalibrationError(f"{name} is {value:g}: must be above 0")
+        check_ranges(
+            self,
+            "temperature_K",
+            "particle_radius_um",
+            "viscosity_Pa_s",
+            "wall_distance_um",
+            "static_error_um",
+        )
         for name in ("particle_radius_relative_error", "viscosity_relative_error"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0 <= value < 1):
-                raise CalibrationError(f"{name} is {value:g}: give a share, such as 0.05 for 5%")
+            if not (is_number(value) and 0 <= value < 1):
+                raise CalibrationError(f"{name} is {value}: give a share, such as 0.05 for 5%")
         error = self.temperature_error_K
-        if not (math.isfinite(error) and 0 <= error < (self.temperature_K or math.inf)):
+        if not (is_number(error) and 0 <= error < (self.temperature_K or float("inf"))):
             raise CalibrationError(
-                f"temperature_error_K is {error:g}: must be 0 or more, and less than the "
-                "temperature"
+                f"temperature_error_K is {error}: must be 0 or more, and less than the temperature"
             )
-        error_um = self.static_error_um
-        if error_um is not None and not (math.isfinite(error_um) and error_um >= 0):
-            raise CalibrationError(f"static_error_um is {error_um:g}: must be 0 or more")
+        for name, needed in _BELONGS_TO.items():
+            if getattr(self, name) and getattr(self, needed) is None:
+                raise ConfigError(
+                    f"{name} ({option_of(name)}) says nothing without {needed} "
+                    f"({option_of(needed)}): give both, or neither"
+                )
         known = self.particle_radius_um is not None or self.viscosity_Pa_s is not None
         if known and self.temperature_K is None:
             raise ConfigError(
@@ -131,9 +145,18 @@ class MaterialFindings:
 
 
 def material_findings(
-    material: Material, source: Source, tracked: Tracked, measured: Measurement, seed: int
+    material: Material,
+    source: Source,
+    tracked: Tracked,
+    measured: Measurement,
+    seed: int,
+    immobile_offset_um2: float | None = None,
 ) -> MaterialFindings:
-    """Return what D and the MSD say; what cannot be told becomes a warning."""
+    """Return what D and the MSD say; what cannot be told becomes a warning.
+
+    The moduli take out of the MSD what the static error says; where it is not given, that of the
+    immobile particles of the same video.
+    """
     temperature, radius = material.temperature_K, material.particle_radius_um
     viscosity, wall = material.viscosity_Pa_s, material.wall_distance_um
     pixel, interval = source.pixel_size_um, source.frame_interval_s
@@ -175,21 +198,44 @@ def material_findings(
     if radius is not None:
         size = radius
         error = material.static_error_um
-        moduli = attempt(
-            "G' and G''",
-            lambda: shear_moduli(
+        offset = immobile_offset_um2 if error is None else 4 * error**2
+
+        def find_moduli() -> ShearModuli:
+            _refuse_immobile(measured)
+            return shear_moduli(
                 tracked.tracks,
                 interval,
                 pixel,
                 temperature_K=temperature,
                 radius_um=size,
-                offset_um2=None if error is None else 4 * error**2,
+                offset_um2=offset,
                 seed=seed,
-            ),
-        )
+            )
+
+        moduli = attempt("G' and G''", find_moduli)
         if moduli is not None:
+            if error is None and offset is not None:
+                warnings.append(
+                    f"G' and G'': the MSD of the immobile particles of this video, {offset:.3g} "
+                    "um^2, is taken out as localisation error. They also count in the MSD: if they "
+                    "are stuck to the glass, G' and G'' are too large; leave them out."
+                )
             warnings += [f"G' and G'': {said}" for said in moduli.warnings]
     return MaterialFindings(material, found, free, moduli, tuple(warnings))
+
+
+def _refuse_immobile(measured: Measurement) -> None:
+    """Refuse moduli of particles whose motion is not told from localisation error."""
+    D = measured.diffusion
+    if D.low > 0 and measured.motion_class.motion_model != "immobile":
+        return
+    found = f"D was not estimated: {D.reason}"
+    if D.low == D.low:
+        found = f"D = {D.value:.3g} um^2/s, 95% interval {D.low:.3g} to {D.high:.3g}"
+    raise CalibrationError(
+        "the particles do not move beyond localisation error, which by itself looks like a solid; "
+        + found
+    )
 
 
 def material_entry(findings: MaterialFindings, measured: Measurement) -> dict[str, Any]:

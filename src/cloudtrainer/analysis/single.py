@@ -82,8 +82,15 @@ def analyse_one(
     else:
         tracked, model = given_tracks(source, settings), None
     measured = measure(tracked, source, settings)
-    findings = material_findings(material, source, tracked, measured, settings.seed)
     transport = transport_of(source, tracked, measured, material, time_scales_s, settings.seed)
+    findings = material_findings(
+        material,
+        source,
+        tracked,
+        measured,
+        settings.seed,
+        None if transport is None else transport.mobility.immobile_offset_um2,
+    )
     warnings = (
         *source.warnings,
         *doubts,

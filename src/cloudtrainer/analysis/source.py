@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.analysis.ranges import check_ranges
 from cloudtrainer.annotations import checked_tracks, read_tracks
 from cloudtrainer.errors import CalibrationError, LabelError, VideoError
 from cloudtrainer.tracking import FrameClock, number_frames
@@ -48,14 +49,7 @@ class Given:
     plane: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("pixel_size_um", "frame_interval_s"):
-            value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise CalibrationError(f"{name} is {value}: it must be a positive number")
-        if self.exposure_s is not None and not (
-            np.isfinite(self.exposure_s) and self.exposure_s >= 0
-        ):
-            raise CalibrationError(f"exposure_s is {self.exposure_s}: it must be 0 or more")
+        check_ranges(self, "pixel_size_um", "frame_interval_s", "exposure_s")
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,13 @@ from cloudtrainer.diffusion.mobility_tables import (
     in_fastest_tenth,
     long_table,
 )
-from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
+from cloudtrainer.diffusion.msd import (
+    MeanSquaredDisplacement,
+    mean_squared_displacement,
+    offset_exceeds,
+)
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein, free_diffusion
-from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, track_arrays
+from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, is_number, track_arrays
 from cloudtrainer.diffusion.transport import TransportLimits, by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
 from cloudtrainer.errors import CalibrationError, ConfigError
@@ -28,6 +32,7 @@ REFERENCE_S = 1.0
 # Lags of the table of MSDs: as many seconds as MPTHub gives, and no more than so many rows.
 _LONGEST_MSD_S, _MOST_LAGS = 10.0, 1000
 _FEWEST_IMMOBILE = 3
+_OF_IMMOBILE = "immobile particles"
 _ESTIMATES = ("D", "D_low", "D_high", "alpha", "alpha_low", "alpha_high")
 # Shares of tracks from which on a reader must know of them.
 _WORTH_SAYING = 0.1
@@ -75,6 +80,11 @@ class Mobility:
     free: StokesEinstein | None
     limits: TransportLimits
     warnings: tuple[str, ...] = ()
+
+    @property
+    def immobile_offset_um2(self) -> float | None:
+        """The offset, where it is the MSD of immobile particles of the same tracks."""
+        return self.offset_um2 if self.offset_from.endswith(_OF_IMMOBILE) else None
 
     def table(self) -> pd.DataFrame:
         """Return all numbers of the population in one table, a row a number."""
@@ -146,7 +156,8 @@ def mobility(
         A time scale is not positive, or there is none.
     """
     limits = limits or TransportLimits()
-    check_time_scales((*time_scales_s, reference_s) if len(time_scales_s) else ())
+    check_time_scales(time_scales_s)
+    check_time_scales((reference_s,))
     _check(frame_interval_s, pixel_size_um, localisation_error_um)
     free = None
     if not (temperature_K is None or particle_radius_um is None or viscosity_Pa_s is None):
@@ -174,10 +185,14 @@ def mobility(
         offset, offset_from = _offset(
             msd, found["class"] == "immobile", tracks, frame_interval_s, pixel_size_um, exposure_s
         )
+    too_large = localisation_error_um is not None and offset_exceeds(msd, offset)
     reached = [lag for lag in wanted if lag <= len(msd.lag)]
     if reference > len(msd.lag) and reached:
         reference = reached[-1]
-    effective = {lag: _effective(msd, lag, offset) for lag in sorted({*wanted, reference})}
+    effective = {
+        lag: _effective(msd, lag, np.nan if too_large else offset)
+        for lag in sorted({*wanted, reference})
+    }
     people = populations(found["frames"].to_numpy(np.float64), seed)
     fastest = fastest_table(arrays, msd, effective[reference], people, reference, free, seed)
     found["fastest_tenth"] = in_fastest_tenth(effective[reference])
@@ -201,12 +216,24 @@ def mobility(
         reference_s=reference * frame_interval_s,
         free=free,
         limits=limits,
-        warnings=_warnings(found, effective[reference], table, fractions, reference,
-                           frame_interval_s, free),
-    )  # fmt: skip
+        warnings=(
+            _too_large(localisation_error_um, msd)
+            if too_large and localisation_error_um is not None
+            else ()
+        )
+        + _warnings(
+            found,
+            effective[reference],
+            table.iloc[:0] if too_large else table,
+            fractions,
+            reference,
+            frame_interval_s,
+            free,
+        ),
+    )
 
 
-def check_time_scales(time_scales_s: Sequence[float]) -> None:
+def check_time_scales(time_scales_s: Sequence[float] | object) -> None:
     """Refuse time scales that cannot be.
 
     Raises
@@ -214,19 +241,33 @@ def check_time_scales(time_scales_s: Sequence[float]) -> None:
     ConfigError
         There is none, or one is not above 0.
     """
+    if not isinstance(time_scales_s, Sequence | np.ndarray) or isinstance(time_scales_s, str):
+        raise ConfigError(
+            f"time_scales_s is {time_scales_s!r}: give a list of numbers, in seconds, such as "
+            "[0.1, 1.0]"
+        )
     if not len(time_scales_s):
         raise ConfigError("time_scales_s is empty: give one time scale or more, in seconds")
     for value in time_scales_s:
-        if not (np.isfinite(value) and value > 0):
-            raise ConfigError(f"a time scale of {value} s: must be above 0")
+        if not (is_number(value) and value > 0):
+            raise ConfigError(f"a time scale of {value!r} s: must be above 0")
+
+
+def _too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str, ...]:
+    return (
+        f"The static error given ({error_um:g} um) is larger than the particles' whole motion: 4 "
+        f"times its square is {4 * error_um**2:.3g} um^2, and their MSD at the first lag "
+        f"{msd.ensemble[0]:.3g} um^2. Effective diffusivities are not given; check the error and "
+        "its unit.",
+    )
 
 
 def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None) -> None:
     for name, value in (("frame_interval_s", frame_interval_s), ("pixel_size_um", pixel_size_um)):
-        if not (np.isfinite(value) and value > 0):
-            raise CalibrationError(f"{name} is {value}: give a positive number")
-    if error_um is not None and not (np.isfinite(error_um) and error_um >= 0):
-        raise CalibrationError(f"localisation_error_um is {error_um}: must be 0 or more")
+        if not (is_number(value) and value > 0):
+            raise CalibrationError(f"{name} is {value!r}: give a positive number")
+    if error_um is not None and not (is_number(error_um) and error_um >= 0):
+        raise CalibrationError(f"localisation_error_um is {error_um!r}: must be 0 or more")
 
 
 def _lag(time_s: float, frame_interval_s: float) -> int:
@@ -273,7 +314,7 @@ def _offset(
     if chosen.sum() >= _FEWEST_IMMOBILE:
         pairs = msd.pairs[chosen, :3]
         sums = np.nan_to_num(msd.per_track[chosen, :3]) * pairs
-        return float(sums.sum() / pairs.sum()), f"the MSD of {chosen.sum()} immobile particles"
+        return float(sums.sum() / pairs.sum()), f"the MSD of {chosen.sum()} {_OF_IMMOBILE}"
     D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, exposure_s, interval="model")
     if np.isfinite(D.offset):
         return D.offset, "the Brownian estimate of the ensemble"

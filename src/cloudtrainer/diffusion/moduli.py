@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
+from cloudtrainer.diffusion.msd import (
+    MeanSquaredDisplacement,
+    mean_squared_displacement,
+    offset_exceeds,
+)
 from cloudtrainer.diffusion.resample import bootstrap_weights
 from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, is_number
 from cloudtrainer.errors import CalibrationError, ConfigError
 
 _LAGS_A_DECADE, _FREQUENCIES_A_DECADE = 16, 8
@@ -19,7 +23,9 @@ _LEAST_LAGS = 8
 # slope at an end is that of so many lags.
 _DECADES_BEYOND, _POINTS_A_DECADE = 3, 60
 _LAGS_AT_END = 5
-_REPLICATES = 400
+_REPLICATES, _FEWEST_DRAWN = 400, 0.95
+# Whose 99% interval begins above is faster than in a liquid.
+_FASTER = 1.1
 # Of the longest track: beyond, few pairs of positions are left.
 _LONGEST_SHARE = 0.25
 _MOST_OFFSET = 0.5
@@ -35,9 +41,10 @@ class ShearModuli:
     angular_frequency : ndarray, shape (frequencies,)
         One over the lag time, rad/s, ascending.
     storage, loss : ndarray, shape (frequencies,)
-        G' and G'', Pa.
+        G' and G'', Pa; NaN where the value lies outside its own interval.
     storage_low, storage_high, loss_low, loss_high : ndarray, shape (frequencies,)
-        95% intervals from a bootstrap over particles.
+        95% intervals from a bootstrap over particles; NaN for a single particle, and where too
+        many replicates have an MSD below the offset.
     slope : ndarray, shape (frequencies,)
         d ln MSD / d ln t: 1 in a liquid, 0 in a solid.
     offset_um2 : float
@@ -124,7 +131,7 @@ def shear_moduli(
     Raises
     ------
     CalibrationError
-        Temperature, radius or calibration cannot be.
+        Temperature, radius or calibration cannot be, or the offset is larger than the MSD.
     ConfigError
         ``stuck`` and ``offset_um2`` are both given, or the tracks are too short for slopes.
     LabelError
@@ -133,8 +140,8 @@ def shear_moduli(
     if stuck is not None and offset_um2 is not None:
         raise ConfigError("give the tracks of stuck beads or offset_um2, not both")
     for name, value in (("temperature_K", temperature_K), ("radius_um", radius_um)):
-        if not (math.isfinite(value) and value > 0):
-            raise CalibrationError(f"{name} {value:g}: must be above 0")
+        if not (is_number(value) and value > 0):
+            raise CalibrationError(f"{name} {value!r}: must be above 0")
     msd = mean_squared_displacement(
         tracks, max_lag, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
@@ -142,32 +149,51 @@ def shear_moduli(
         raise ConfigError("no track has two positions: there is no MSD to take moduli from")
     longest = max_lag or max(int(_LONGEST_SHARE * (len(msd.lag) + 1)), 1)
     offset = _offset(stuck, offset_um2, frame_interval_s, pixel_size_um)
+    if offset_exceeds(msd, offset):
+        raise CalibrationError(
+            f"the offset of {offset:.3g} um^2, localisation error of {math.sqrt(offset) / 2:.3g} "
+            "um, is larger than the particles' whole motion: their MSD at the first lag is "
+            f"{msd.ensemble[0]:.3g} um^2; check the error and its unit"
+        )
     lags = _above(offset, msd, _spread_lags(min(longest, len(msd.lag))))
     sums = np.nan_to_num(msd.per_track[:, lags - 1]) * msd.pairs[:, lags - 1]
     pairs = msd.pairs[:, lags - 1].astype(np.float64)
     transform = _Transform((lags * frame_interval_s).astype(np.float64))
     compliance = 3 * math.pi * radius_um * _UM3 / (2 * BOLTZMANN * temperature_K)
 
-    def moduli(weights: FloatArray) -> NDArray[np.complex128]:
+    def motion(weights: FloatArray) -> FloatArray:
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = (weights @ sums) / (weights @ pairs) - offset
-        return transform.modulus(compliance * mean)
+            return np.asarray((weights @ sums) / (weights @ pairs) - offset)
 
-    every = np.ones((1, len(sums)))
-    found = moduli(every)[0]
-    slope = transform.slope((every @ sums / (every @ pairs))[0] - offset)
+    whole = motion(np.ones((1, len(sums))))
+    found = transform.modulus(compliance * whole)[0]
+    slope = transform.slope(whole[0])
     low = high = np.full(found.shape, np.nan + 1j * np.nan)
+    least_slope = np.full(slope.shape, np.nan)
     if len(sums) > 1:
-        drawn = moduli(bootstrap_weights(len(sums), seed)[:_REPLICATES])
-        low, high = (
-            np.nanpercentile(drawn.real, share, axis=0)
-            + 1j * np.nanpercentile(drawn.imag, share, axis=0)
-            for share in (2.5, 97.5)
+        drawn = motion(bootstrap_weights(len(sums), seed)[:_REPLICATES])
+        # Where replicates have no compliance, the others are no fair sample of them.
+        drawn = drawn[(drawn > 0).all(axis=1)]
+        if len(drawn) >= _FEWEST_DRAWN * _REPLICATES:
+            of_drawn = transform.modulus(compliance * drawn)
+            low, high = (
+                np.percentile(of_drawn.real, share, axis=0)
+                + 1j * np.percentile(of_drawn.imag, share, axis=0)
+                for share in (2.5, 97.5)
+            )
+            slopes = np.stack([transform.slope(one) for one in drawn])
+            least_slope = np.percentile(slopes, 0.5, axis=0)
+    storage, loss = (
+        np.where((value < least) | (value > most), np.nan, value)
+        for value, least, most in (
+            (found.real, low.real, high.real),
+            (found.imag, low.imag, high.imag),
         )
+    )
     return ShearModuli(
         angular_frequency=transform.angular_frequency,
-        storage=found.real,
-        loss=found.imag,
+        storage=storage,
+        loss=loss,
         storage_low=low.real,
         storage_high=high.real,
         loss_low=low.imag,
@@ -176,8 +202,9 @@ def shear_moduli(
         offset_um2=offset,
         particles=len(sums),
         warnings=_warnings(
-            msd, lags, slope, offset, told=not (stuck is None and offset_um2 is None)
-        ),
+            msd, lags, least_slope, offset, told=not (stuck is None and offset_um2 is None)
+        )
+        + _about_intervals(len(sums), storage, loss, low),
     )
 
 
@@ -266,7 +293,12 @@ class _Transform:
 
 
 def _warnings(
-    msd: MeanSquaredDisplacement, lags: IntArray, slope: FloatArray, offset: float, *, told: bool
+    msd: MeanSquaredDisplacement,
+    lags: IntArray,
+    least_slope: FloatArray,
+    offset: float,
+    *,
+    told: bool,
 ) -> tuple[str, ...]:
     said = []
     mean = msd.ensemble[lags - 1]
@@ -287,13 +319,36 @@ def _warnings(
             f"The MSD of lags under {lags[0]} frames is no larger than the offset: they are left "
             "out."
         )
-    if np.nanmax(slope) > 1.1:
+    faster = least_slope[least_slope > _FASTER]
+    if len(faster):
         said.append(
-            f"The MSD rises faster than in a liquid (slope {np.nanmax(slope):.2f}): drift or "
+            f"The MSD rises faster than in a liquid (slope above {faster.max():.2f}): drift or "
             "active motion, which the relation does not hold for; G' is not elasticity there."
         )
     said.append(
         "Within a factor of two of either end the moduli rest on how the MSD is continued beyond "
-        "the lags that were measured, and are less certain than the intervals say."
+        "the lags that were measured, and are less certain "
+        + ("than the intervals say." if np.isfinite(least_slope).any() else "there.")
     )
     return tuple(said)
+
+
+def _about_intervals(
+    particles: int, storage: FloatArray, loss: FloatArray, low: NDArray[np.complex128]
+) -> tuple[str, ...]:
+    if particles == 1:
+        return (
+            "They rest on one particle: there is no interval, and how far they hold is unknown.",
+        )
+    if np.isnan(low).all():
+        return (
+            "No interval is given: drawn anew, too many sets of particles have an MSD below the "
+            "offset.",
+        )
+    outside = np.isnan(storage) | np.isnan(loss)
+    if outside.any():
+        return (
+            f"At {outside.sum()} of {len(outside)} frequencies a modulus lies outside its own "
+            "interval and is left out: too few particles for so long lags.",
+        )
+    return ()

@@ -133,6 +133,19 @@ def mean_squared_displacement(
     )
 
 
+def offset_exceeds(msd: MeanSquaredDisplacement, offset: float) -> bool:
+    """Return whether an offset exceeds the ensemble's MSD at the first lag by more than chance.
+
+    Of particles that stand still the two are equal, and scatter: by three standard errors.
+    """
+    if not len(msd.lag) or not np.isfinite(msd.ensemble[0]):
+        return False
+    # Squares of displacements that share a position are correlated: half as many are independent.
+    least = msd.ensemble[0] * np.sqrt(2 / msd.pairs[:, 0].sum())
+    error = np.fmax(msd.standard_error[0], least)
+    return bool(offset > msd.ensemble[0] + 3 * error)
+
+
 def _pair_sums(
     arrays: TrackArrays, numbers: IntArray, span: int, lags: int
 ) -> tuple[FloatArray, IntArray]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import NORMAL_95
+from cloudtrainer.diffusion.tracks import is_number
 from cloudtrainer.errors import CalibrationError
 
 # Exact in the SI since 2019, J/K.
@@ -204,10 +205,10 @@ def _check_estimate(D: Estimate) -> None:
 
 
 def _check_known(value: float, name: str, error: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise CalibrationError(f"{name} {value:g}: must be above 0")
-    if not (math.isfinite(error) and 0 <= error < value):
-        raise CalibrationError(f"{name}: its standard error {error:g} must lie from 0 to its value")
+    if not (is_number(value) and value > 0):
+        raise CalibrationError(f"{name} {value!r}: must be above 0")
+    if not (is_number(error) and 0 <= error < value):
+        raise CalibrationError(f"{name}: its standard error {error!r} must lie from 0 to its value")
 
 
 def _wall_factor(radius_um: float, distance_um: float | None) -> float:
@@ -286,8 +287,8 @@ def _where_it_may_fail(
     said = []
     if not _WIDE_RANGE_K[0] <= temperature_K <= _WIDE_RANGE_K[1]:
         said.append(
-            f"temperature_K {temperature_K:g} is not that of a liquid in a laboratory: is it in "
-            "degrees Celsius?"
+            f"temperature_K {temperature_K:g} is not that of a liquid in a laboratory: "
+            + ("is it in degrees Celsius?" if temperature_K < _WIDE_RANGE_K[0] else "check it.")
         )
     if distance_um is not None and radius_um > _NEAREST * distance_um:
         said.append(

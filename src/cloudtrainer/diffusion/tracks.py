@@ -1,6 +1,8 @@
 """Trajectories as arrays: one checked pass from the table ``particle, frame, x, y``."""
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,16 @@ _COLUMNS = ("particle", "frame", "x", "y")
 # What reaches further is no frame number but a time, and no position but a fault.
 _MOST_FRAMES = 10_000_000
 _FARTHEST_PX = 1e9
+# Of a calibration in um or s: beyond, squares leave what a computer can hold.
+_LEAST = 1e-15
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a finite real number; text and True are none."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -95,8 +107,11 @@ class Calibration:
     def __post_init__(self) -> None:
         for name in ("frame_interval_s", "pixel_size_um"):
             value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise CalibrationError(f"{name} is {value}: give a positive number, or None")
+            if value is not None and not (is_number(value) and _LEAST <= value <= 1 / _LEAST):
+                raise CalibrationError(
+                    f"{name} is {value!r}: give a positive number from {_LEAST:g} to "
+                    f"{1 / _LEAST:g}, or None"
+                )
         for name, needed in (
             ("exposure_s", "frame_interval_s"),
             ("localisation_error_um", "pixel_size_um"),
@@ -104,8 +119,11 @@ class Calibration:
             value = getattr(self, name)
             if value is None:
                 continue
-            if not (np.isfinite(value) and value >= 0):
-                raise CalibrationError(f"{name} is {value}: give a number of at least 0, or None")
+            if not (is_number(value) and 0 <= value <= 1 / _LEAST):
+                raise CalibrationError(
+                    f"{name} is {value!r}: give a number of at least 0, {1 / _LEAST:g} at most, or "
+                    "None"
+                )
             if getattr(self, needed) is None:
                 raise CalibrationError(f"{name} is given without {needed}: give both, or neither")
         if self.exposure_s is not None and self.exposure_s > self.time * (1 + 1e-9):
@@ -251,8 +269,8 @@ def steps_of(tracks: TrackArrays, stride: int = 1) -> Steps:
     ConfigError
         `stride` is no whole number of at least 1.
     """
-    if isinstance(stride, bool) or stride != int(stride) or stride < 1:
-        raise ConfigError(f"stride is {stride}: give a whole number of frames, 1 or more")
+    if not is_number(stride) or stride != int(stride) or not 1 <= stride <= _MOST_FRAMES:
+        raise ConfigError(f"stride is {stride!r}: give a whole number of frames, 1 or more")
     stride = int(stride)
     owner = np.repeat(np.arange(len(tracks.particle)), tracks.lengths)
     phase = tracks.frame % stride

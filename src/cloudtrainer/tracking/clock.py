@@ -94,7 +94,12 @@ def number_frames(timestamps_s: ArrayLike) -> FrameClock:
     CalibrationError
         When there is no time, or a time is not finite or not later than the one before.
     """
-    times = np.asarray(timestamps_s, dtype=np.float64)
+    try:
+        times = np.asarray(timestamps_s, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise CalibrationError(
+            "times of frames: not all are numbers; give a list of one number a frame, in seconds"
+        ) from None
     if times.ndim != 1 or times.size == 0:
         raise CalibrationError(
             f"times of frames: a list of one number a frame is needed, not shape {times.shape}"
