@@ -120,9 +120,10 @@ def test_the_order_of_rows_does_not_matter():
     for one, other in (
         (estimate_diffusion(tracks, 0.1, 0.1), estimate_diffusion(mixed, 0.1, 0.1)),
         (estimate_anomalous(tracks, 0.1, 0.1), estimate_anomalous(mixed, 0.1, 0.1)),
-        (check_model(tracks), check_model(mixed)),
     ):
         assert one == other
+    # Checks hold NaN where there is too little to test, which equals nothing.
+    assert repr(check_model(tracks)) == repr(check_model(mixed))
     pd.testing.assert_series_equal(calculate_msd(tracks), calculate_msd(mixed))
 
 
