@@ -74,7 +74,8 @@ def test_tracks_of_different_kinds_are_not_given_one_exponent_alone(tmp_path):
     found = analyze(tracks, tmp_path / "out")
     said = [text for text in found.summary["warnings"] if "of different kinds" in text]
     assert len(said) == 1
-    assert "% directed" in said[0] and "% immobile" in said[0]
+    assert "% directed" in said[0]
+    assert "% immobile" in said[0]
     assert "particles.csv" in said[0]
     assert "on the whole, but the tracks are of different kinds" in str(found)
     assert "particles.csv" in found.summary["measured"]["motion_model_because"]

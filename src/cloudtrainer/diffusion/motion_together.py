@@ -128,7 +128,8 @@ class _Exact:
             The point's other coordinate, the same for all tracks; empty for Brownian motion.
         """
         place = finer = self._lattice.psi.node
-        values = np.empty((0, len(self._lattice.blocks.size)))
+        tracks = len(self._lattice.blocks.size)
+        values = np.empty((0, tracks))
         for _ in range(1 + _ROUNDS):
             found = np.reshape(
                 [shares(np.append(shape, at)) for at in finer], (-1, values.shape[1])
