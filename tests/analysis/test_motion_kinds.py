@@ -8,7 +8,7 @@ import pytest
 from bright_spots import brownian_tracks
 
 from cloudtrainer.analysis import analyze
-from cloudtrainer.analysis.measure import _agreed
+from cloudtrainer.analysis.measure import _agreed, _contradict
 from cloudtrainer.diffusion import classify_motion, estimate_anomalous, motion_type
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -44,3 +44,54 @@ def test_where_the_exponent_contradicts_the_likelihoods_its_test_holds():
     assert kept.motion_model == motion.motion_model == "brownian"
     assert kept.confinement_radius != kept.confinement_radius
     assert kept.sentence == motion.sentence
+    assert _contradict(motion, confined)
+    assert not _contradict(motion, found)
+
+
+def test_an_exponent_that_decides_nothing_contradicts_nothing():
+    tracks = brownian_tracks(25, 60, 1.0, noise_px=0.3, seed=4)
+    motion = motion_type(estimate_anomalous(tracks, None, None))
+    motion = replace(motion, motion_type="Undetermined", motion_model="undetermined")
+    found = classify_motion(tracks, None, None)
+    assert not _contradict(motion, found)
+    kept = _agreed(motion, found)
+    assert kept.motion_model == "undetermined"
+    assert kept.sentence == f"{motion.sentence} {found.sentence}"
+
+
+def test_tracks_of_different_kinds_are_not_given_one_exponent_alone(tmp_path):
+    moving = brownian_tracks(12, 80, 1.0, noise_px=0.3, seed=5)
+    stuck = brownian_tracks(12, 80, 0.0, noise_px=0.3, seed=6)
+    away = brownian_tracks(12, 80, 0.3, noise_px=0.3, seed=7)
+    # To both sides: what all have in common would be taken for drift.
+    away["x"] += (1.0 - 2.0 * (away["particle"] % 2)) * away["frame"]
+    tracks = pd.concat(
+        [
+            one.assign(particle=one["particle"] + 100 * i)
+            for i, one in enumerate([moving, stuck, away])
+        ]
+    )
+    found = analyze(tracks, tmp_path / "out")
+    said = [text for text in found.summary["warnings"] if "of different kinds" in text]
+    assert len(said) == 1
+    assert "% directed" in said[0]
+    assert "% immobile" in said[0]
+    assert "particles.csv" in said[0]
+    assert "on the whole, but the tracks are of different kinds" in str(found)
+    assert "particles.csv" in found.summary["measured"]["motion_model_because"]
+    alike = analyze(moving, tmp_path / "alike")
+    assert not any("of different kinds" in text for text in alike.summary["warnings"])
+
+
+def test_stuck_particles_are_said_to_be_immobile(tmp_path):
+    found = analyze(brownian_tracks(20, 100, 0.0, noise_px=0.3, seed=3), tmp_path / "out")
+    measured = found.summary["measured"]
+    assert (measured["motion_type"], measured["motion_model"]) == ("Undetermined", "immobile")
+    said = "Undetermined (immobile: no motion beyond the localisation error)"
+    assert f"Motion: {said}" in str(found).splitlines()
+    assert said in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_particle_is_a_single_particle(tmp_path):
+    found = analyze(brownian_tracks(1, 200, 1.0, noise_px=0.3, seed=2), tmp_path / "out")
+    assert any("D rests on 1 particle:" in text for text in found.summary["warnings"])

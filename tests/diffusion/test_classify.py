@@ -7,6 +7,8 @@ from scipy.linalg import toeplitz
 
 from cloudtrainer.diffusion import classify_motion
 from cloudtrainer.diffusion.fractional import blocks_of
+from cloudtrainer.diffusion.motion_lattice import motion_lattice
+from cloudtrainer.diffusion.motion_together import fit_together
 from cloudtrainer.diffusion.relaxation import columns_of, well_forms
 from cloudtrainer.diffusion.tracks import steps_of, track_arrays
 from cloudtrainer.errors import CalibrationError, LabelError
@@ -189,6 +191,41 @@ def test_tracks_that_differ_are_not_called_one_kind():
     found = classify_motion(table(np.concatenate([slow, fast])), None, None)
     assert found.motion_model == "undetermined"
     assert "the tracks differ" in found.sentence
+
+
+@pytest.mark.parametrize("frames", [200, 400])
+def test_long_tracks_that_are_alike_are_not_said_to_differ(frames):
+    # D = 0.2 um^2/s, 30 frames/s, localisation error 0.03 um: in steps of 1.155 px.
+    rng = np.random.default_rng(13)
+    found = classify_motion(table(brownian(rng, 40, frames, 0.3 / 1.155)), DT, PIXEL)
+    assert found.motion_model == "brownian", found.sentence
+    assert not found.tracks_differ
+
+
+def test_a_fourfold_D_is_told_in_long_tracks():
+    rng = np.random.default_rng(14)
+    paths = np.concatenate([brownian(rng, 15, 200, 0.5), brownian(rng, 15, 200, 1.0)])
+    found = classify_motion(table(paths), None, None)
+    assert found.motion_model == "undetermined"
+    assert found.tracks_differ
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frames", [200, 400])
+def test_the_difference_of_tracks_that_are_alike_follows_its_law(frames):
+    rng = np.random.default_rng(15)
+    kinds = {
+        "brownian": lambda: brownian(rng, 40, frames, 0.3),
+        "directed": lambda: directed(rng, 40, frames, 0.6),
+        "confined": lambda: well(rng, 40, frames, 1.5, 0.5),
+    }
+    for name, paths in kinds.items():
+        found = []
+        for _ in range(8):
+            blocks = blocks_of(steps_of(track_arrays(table(paths()))))
+            found.append(fit_together(motion_lattice(blocks, 0.0, 1)).difference)
+        # Chi-square with 39 degrees of freedom: 8 means scatter by 3.1.
+        assert 27 < np.mean(found) < 39 * 1.2 + 4, name
 
 
 def test_missing_frames_and_long_lags():

@@ -8,6 +8,7 @@ from cloudtrainer.analysis.material import MaterialFindings, material_methods, m
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
+from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
@@ -87,7 +88,7 @@ def combined_report(
                 _entry_text(own_D),
                 _entry_text(measured["alpha"]),
                 measured["tracks"],
-                measured["motion_type"],
+                spoken_motion(measured),
                 f"{folder}/report.html",
             )
         )
@@ -134,7 +135,7 @@ def _headline(measured: Measurement, summary: dict[str, Any]) -> tuple[Headline,
     return (
         _headline_of("D", D, note),
         _headline_of("alpha", measured.anomalous.alpha, note),
-        Headline("Motion", measured.motion.motion_type, "", measured.motion.sentence),
+        Headline("Motion", spoken_motion(summary["measured"]), "", measured.motion.sentence),
     )
 
 

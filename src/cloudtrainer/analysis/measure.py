@@ -37,6 +37,8 @@ from cloudtrainer.tracking import subtract_drift
 # used: the correlations that compression leaves have died away by then.
 # The first gives the estimate; what the longer ones give is covered by its interval.
 LONG_LAGS_FRAMES = (5, 8, 12)
+# Single tracks are called another kind by chance in about 1%: a kind that is there has this share.
+_LEAST_SHARE = 0.05
 # An ensemble interval this much wider than the likelihood's says that the particles differ.
 SPREAD_WARNING = 1.5
 
@@ -94,6 +96,11 @@ class Measurement:
     particles: pd.DataFrame
     warnings: tuple[str, ...]
 
+    @property
+    def kinds_found(self) -> dict[str, float]:
+        """The kinds of single tracks with their shares, where the tracks are not of one kind."""
+        return _kinds_found(self.motion_class, self.particles)
+
 
 def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Measurement:
     """Estimate what the tracks say, in um and s where the source is calibrated."""
@@ -136,7 +143,16 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
     motion_class = _agreed(motion, likeliest)
     warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
-    if motion_class is not likeliest and likeliest.motion_model != "undetermined":
+    particles = _particles(tracks, source, stride)
+    kinds = _kinds_found(motion_class, particles)
+    if kinds:
+        shares = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in kinds.items())
+        warnings.append(
+            f"The tracks are of different kinds ({shares}): one D and one exponent for all "
+            "describe none of them. See each track's motion_model in particles.csv, and measure "
+            "the kinds apart."
+        )
+    if _contradict(motion, likeliest):
         warnings.append(
             f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
             "the kinds of the single tracks."
@@ -174,7 +190,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             for lag in sorted({1, int(non_gaussian.lag[len(non_gaussian.lag) // 2])})
         ),
         non_gaussian=non_gaussian,
-        particles=_particles(tracks, source, stride),
+        particles=particles,
         warnings=tuple(warnings),
     )
 
@@ -212,21 +228,42 @@ def _oddities(tracks: pd.DataFrame) -> list[str]:
     return said
 
 
+# Kinds by the likelihoods that go with each answer of the exponent's test.
+_POSSIBLE = {
+    BROWNIAN: ("brownian",),
+    SUBDIFFUSIVE: ("confined", "anomalous", "immobile"),
+    SUPERDIFFUSIVE: ("directed", "anomalous"),
+    UNDETERMINED: ("immobile",),
+}
+
+
+def _contradict(motion: Motion, found: MotionClass) -> bool:
+    """Return whether both decided, and for kinds that exclude each other."""
+    decided = motion.motion_type != UNDETERMINED and found.motion_model != "undetermined"
+    return decided and found.motion_model not in _POSSIBLE[motion.motion_type]
+
+
+def _kinds_found(found: MotionClass, particles: pd.DataFrame) -> dict[str, float]:
+    """Return the shares of the kinds where the tracks differ and are of several; else nothing."""
+    counts = particles["motion_model"].value_counts()
+    least = max(2.0, _LEAST_SHARE * len(particles))
+    kinds = counts[(counts >= least) & (counts.index != "undetermined")]
+    if not found.tracks_differ or len(kinds) < 2:
+        return {}
+    return {str(kind): float(count / len(particles)) for kind, count in counts.items()}
+
+
 def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
-    """Return the kind of motion, that of the exponent where the likelihoods contradict it.
+    """Return the kind of motion, that of the exponent where the likelihoods do not agree with it.
 
     The exponent's test resamples the particles, and so holds for particles that differ.
     """
-    possible = {
-        BROWNIAN: ("brownian",),
-        SUBDIFFUSIVE: ("confined", "anomalous", "immobile"),
-        SUPERDIFFUSIVE: ("directed", "anomalous"),
-        UNDETERMINED: ("immobile",),
-    }
-    if found.motion_model in possible[motion.motion_type]:
+    if found.motion_model in _POSSIBLE[motion.motion_type]:
         return found
     nan = float("nan")
-    undecided = found.motion_model == "undetermined" and motion.motion_model != "undetermined"
+    said = found.sentence
+    if found.tracks_differ:
+        said += " These are in particles.csv (motion_model)."
     return replace(
         found,
         motion_model=motion.motion_model,
@@ -234,7 +271,7 @@ def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
         confinement_radius_error=nan,
         speed=nan,
         speed_error=nan,
-        sentence=f"{motion.sentence} {found.sentence}" if undecided else motion.sentence,
+        sentence=motion.sentence if _contradict(motion, found) else f"{motion.sentence} {said}",
     )
 
 
@@ -243,8 +280,9 @@ def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
         return [f"D was not estimated: {diffusion.reason}."]
     warnings = []
     if diffusion.particles < 10:
+        particles = "particle" if diffusion.particles == 1 else "particles"
         warnings.append(
-            f"D rests on {diffusion.particles} particles: its interval is rough; film more."
+            f"D rests on {diffusion.particles} {particles}: its interval is rough; film more."
         )
     if motion.motion_model == "anomalous":
         warnings.append(

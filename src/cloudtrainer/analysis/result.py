@@ -9,6 +9,7 @@ import pandas as pd
 
 from cloudtrainer.analysis.material import MaterialFindings
 from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.diffusion import Estimate
 
@@ -62,7 +63,7 @@ class Analysis:
             )
         lines.append(f"D     = {_spoken(self.diffusion)}")
         lines.append(f"alpha = {_spoken(self.alpha)}")
-        lines.append(f"Motion: {measured['motion_type']}")
+        lines.append(f"Motion: {spoken_motion(measured)}")
         if self.material is not None:
             lines += [
                 str(found)

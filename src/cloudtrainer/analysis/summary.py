@@ -9,6 +9,7 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import Config
 from cloudtrainer.diffusion import DiffusionSpread, Estimate
+from cloudtrainer.diffusion.motion import UNDETERMINED
 from cloudtrainer.version import __version__
 
 
@@ -53,6 +54,7 @@ def summarise(
                 measured.motion_class.speed
             ),
             "motion_of_tracks": motion_shares(measured),
+            "tracks_of_different_kinds": bool(measured.kinds_found),
             "long_lags_frames": list(measured.long_lags_frames),
             "search_range_px": tracked.search_range_px,
             "search_range_measured": tracked.suggested is not None
@@ -91,6 +93,16 @@ def summarise(
             "region_y": source.origin[2],
         },
     }
+
+
+def spoken_motion(measured: dict[str, Any]) -> str:
+    """Return the type of motion of a summary, with what it would be wrong to leave out."""
+    kind = str(measured["motion_type"])
+    if measured.get("tracks_of_different_kinds"):
+        return f"{kind} on the whole, but the tracks are of different kinds"
+    if kind == UNDETERMINED and measured["motion_model"] == "immobile":
+        return f"{kind} (immobile: no motion beyond the localisation error)"
+    return kind
 
 
 def motion_shares(measured: Measurement) -> dict[str, float]:

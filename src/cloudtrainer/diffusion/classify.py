@@ -41,6 +41,8 @@ class MotionClass:
         ``um`` or ``px``; ``s`` or ``frame``.
     tracks, displacements : int
         What the choice rests on.
+    tracks_differ : bool
+        Whether the tracks are found not to have one kind and part of motion in common.
     sentence : str
         The choice, and why.
     """
@@ -56,6 +58,7 @@ class MotionClass:
     time_unit: str
     tracks: int
     displacements: int
+    tracks_differ: bool
     sentence: str
 
 
@@ -276,7 +279,7 @@ def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClas
     model: MotionModel = "undetermined"
     numbers = dict.fromkeys(("p_value", "p_immobile"), float("nan"))
     numbers |= dict.fromkeys((field.name for field in fields(_Lengths)), float("nan"))
-    displacements = 0
+    displacements, differ = 0, False
     if not tracks:
         reason = f"no track has {FEWEST_DISPLACEMENTS} displacements from frame to frame"
     else:
@@ -296,8 +299,9 @@ def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClas
         )
         model, reason = decision.motion_model[0], decision.reason[0]
         numbers |= {"p_value": decision.p_brownian[0], "p_immobile": decision.p_immobile[0]}
-        if model not in ("immobile", "undetermined") and not alike(found.difference, tracks):
-            model, reason = "undetermined", "the tracks differ: classify each (per_track)"
+        differ = model != "immobile" and not alike(found.difference, tracks)
+        if differ:
+            model, reason = "undetermined", "the tracks differ: see the kind of each track alone"
         lengths = _lengths(
             found.fits, np.array([model]), decision.p_immobile, total, steps, calibration
         )
@@ -310,6 +314,7 @@ def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClas
         time_unit=calibration.time_unit,
         tracks=tracks,
         displacements=displacements,
+        tracks_differ=differ,
         sentence=_sentence(model, reason, numbers, calibration),
     )
 
