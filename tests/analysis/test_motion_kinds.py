@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from bright_spots import brownian_tracks
@@ -44,3 +45,23 @@ def test_where_the_exponent_contradicts_the_likelihoods_its_test_holds():
     assert kept.motion_model == motion.motion_model == "brownian"
     assert kept.confinement_radius != kept.confinement_radius
     assert kept.sentence == motion.sentence
+
+
+def test_the_width_of_a_cage_is_not_called_localisation_error(tmp_path):
+    rng = np.random.default_rng(5)
+    place = rng.normal(0, 1, (60, 20, 2))
+    for frame in range(1, 60):
+        place[frame] = 0.5 * place[frame - 1] + np.sqrt(0.75) * place[frame]
+    x, y = place.reshape(-1, 2).T
+    frames, particles = np.divmod(np.arange(1200), 20)
+    caged = pd.DataFrame({"frame": frames, "particle": particles, "x": x, "y": y})
+    known = {"frame_interval_s": 0.02, "pixel_size_um": 0.1, "exposure_s": 0.0}
+    found = analyze(caged, tmp_path / "cage", **known)
+    assert found.summary["measured"]["localisation_error_um"] is None
+    assert found.summary["measured"]["alpha"] is None
+    assert any("alpha was not estimated" in text for text in found.summary["warnings"])
+    free = analyze(brownian_tracks(25, 60, 1.0, noise_px=0.5, seed=4), tmp_path / "free", **known)
+    assert free.summary["measured"]["localisation_error_um"] == pytest.approx(0.05, rel=0.3)
+    stuck = analyze(brownian_tracks(25, 60, 0.0, noise_px=0.5, seed=4), tmp_path / "stuck", **known)
+    assert stuck.summary["measured"]["localisation_error_um"] == pytest.approx(0.05, rel=0.1)
+    assert not any("particles differ" in text for text in stuck.summary["warnings"])
