@@ -354,3 +354,9 @@ def test_the_form_of_version_3_has_its_defaults_and_takes_its_ranges(name):
 def test_splits_need_the_engine_that_knows_them():
     with pytest.raises(ConfigError, match="needs the linking_engine laptrack"):
         Config.from_dict({"analysis": {"split_merge_range_px": 3}})
+
+
+def test_settings_that_do_not_go_together_are_one_sentence():
+    with pytest.raises(ConfigError) as raised:
+        Config.from_dict({"analysis": {"split_merge_range_px": 3.0}})
+    assert str(raised.value) == "split_merge_range_px needs the linking_engine laptrack"

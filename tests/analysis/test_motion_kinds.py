@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from bright_spots import brownian_tracks
@@ -95,3 +96,23 @@ def test_stuck_particles_are_said_to_be_immobile(tmp_path):
 def test_one_particle_is_a_single_particle(tmp_path):
     found = analyze(brownian_tracks(1, 200, 1.0, noise_px=0.3, seed=2), tmp_path / "out")
     assert any("D rests on 1 particle:" in text for text in found.summary["warnings"])
+
+
+def test_the_width_of_a_cage_is_not_called_localisation_error(tmp_path):
+    rng = np.random.default_rng(5)
+    place = rng.normal(0, 1, (60, 20, 2))
+    for frame in range(1, 60):
+        place[frame] = 0.5 * place[frame - 1] + np.sqrt(0.75) * place[frame]
+    x, y = place.reshape(-1, 2).T
+    frames, particles = np.divmod(np.arange(1200), 20)
+    caged = pd.DataFrame({"frame": frames, "particle": particles, "x": x, "y": y})
+    known = {"frame_interval_s": 0.02, "pixel_size_um": 0.1, "exposure_s": 0.0}
+    found = analyze(caged, tmp_path / "cage", **known)
+    assert found.summary["measured"]["localisation_error_um"] is None
+    assert found.summary["measured"]["alpha"] is None
+    assert any("alpha was not estimated" in text for text in found.summary["warnings"])
+    free = analyze(brownian_tracks(25, 60, 1.0, noise_px=0.5, seed=4), tmp_path / "free", **known)
+    assert free.summary["measured"]["localisation_error_um"] == pytest.approx(0.05, rel=0.3)
+    stuck = analyze(brownian_tracks(25, 60, 0.0, noise_px=0.5, seed=4), tmp_path / "stuck", **known)
+    assert stuck.summary["measured"]["localisation_error_um"] == pytest.approx(0.05, rel=0.1)
+    assert not any("particles differ" in text for text in stuck.summary["warnings"])

@@ -3,6 +3,7 @@
 import json
 import math
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from bright_spots import brownian_tracks, spots_video, write_video
 
 from cloudtrainer.analysis import analyze
 from cloudtrainer.analysis.outputs import RESULTS
+from cloudtrainer.analysis.run import _folder_names
 from cloudtrainer.errors import WorkspaceError
 
 TOP = {
@@ -344,3 +346,22 @@ def test_a_calibrated_and_an_uncalibrated_video_have_no_common_D(
     assert summary["calibration"] == {
         "pixel_size_um": None, "frame_interval_s": None, "exposure_s": None, "source": None,
     }  # fmt: skip
+
+
+def test_folder_names_suit_windows_and_spreadsheets():
+    names = ['=HYPERLINK("x") é中<b>.csv', "-1|2:3?*\\4.csv", "gel 1.csv", "gel 1.tif", "+x", "_x"]
+    sources = [SimpleNamespace(name=name) for name in names]
+    assert _folder_names(sources) == [
+        "_HYPERLINK(_x_) é中_b_", "_1_2_3___4", "gel 1", "gel 1_2", "_x", "_x_2"
+    ]  # fmt: skip
+
+
+def test_what_is_not_averaged_over_videos_is_said(tmp_path, without_pictures):
+    tables = [brownian_tracks(12, 30, 1.0, seed=seed) for seed in range(2)]
+    analyze(tables, tmp_path / "px")
+    report = (tmp_path / "px" / "report.html").read_text(encoding="utf-8")
+    assert "Not averaged over videos" not in report
+    known = {"pixel_size_um": 0.1, "frame_interval_s": 0.02}
+    analyze(tables, tmp_path / "um", **known, temperature_K=295.0, viscosity_Pa_s=0.001)
+    report = (tmp_path / "um" / "report.html").read_text(encoding="utf-8")
+    assert "Not averaged over videos: what D and the MSD say of the material" in report

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cloudtrainer.diffusion import estimate_anomalous, motion_type
+from cloudtrainer.diffusion import estimate_anomalous, estimate_diffusion, motion_type
 
 DT, PIXEL = 1 / 30, 0.1
 
@@ -62,6 +63,52 @@ def test_no_exponent_is_undetermined(brownian_tracks):
     found = motion_type(estimate_anomalous(tracks, DT, PIXEL))
     assert found.motion_type == "Undetermined"
     assert "positions in a row" in found.sentence
+
+
+def caged_tracks(rng, particles, frames, radius_um=0.2, rate_per_frame=0.7, sigma_um=0.03):
+    """Ornstein-Uhlenbeck positions: `radius_um` is two standard deviations of one axis."""
+    keep = np.exp(-rate_per_frame)
+    place = rng.normal(size=(particles, 2))
+    path = []
+    for _ in range(frames):
+        path.append(place)
+        place = keep * place + np.sqrt(1 - keep**2) * rng.normal(size=(particles, 2))
+    position = np.stack(path, axis=1) * radius_um / 2
+    position = (position + sigma_um * rng.normal(size=position.shape)) / PIXEL
+    return pd.DataFrame(
+        {
+            "particle": np.repeat(np.arange(particles), frames),
+            "frame": np.tile(np.arange(frames), particles),
+            "x": position[..., 0].ravel(),
+            "y": position[..., 1].ravel(),
+        }
+    )
+
+
+def test_cages_have_no_exponent_and_are_not_called_normal():
+    tracks = caged_tracks(np.random.default_rng(21), 30, 150)
+    found = estimate_anomalous(tracks, DT, PIXEL, 0.0)
+    assert np.isnan([found.alpha.value, found.alpha.low, found.K.value]).all()
+    assert "alpha is at the end of what was searched (0.02)" in str(found.alpha.reason)
+    motion = motion_type(found)
+    assert motion.motion_type == "Sub-diffusive (confined/hindered)"
+    assert "No exponent" in motion.sentence
+    assert motion_type(replace(found, p_beyond=0.5)).motion_type == "Undetermined"
+    assert motion_type(replace(found, alpha_full_exposure=1.2)).motion_type == "Undetermined"
+    rows = estimate_anomalous(tracks, DT, PIXEL, 0.0, per_track=True)
+    at_end = rows["reason"] != ""
+    assert at_end.mean() > 0.5
+    assert rows.loc[at_end, ["alpha", "K"]].isna().all(axis=None)
+    assert (rows.loc[at_end, "alpha_low"] == 0).all()
+
+
+def test_immobile_particles_have_no_exponent_and_no_error_of_the_model(brownian_tracks):
+    tracks = brownian_tracks(np.random.default_rng(22), 30, 100, 0.0)
+    found = estimate_anomalous(tracks, DT, PIXEL, 0.0)
+    assert np.isnan([found.alpha.value, found.K.value]).all()
+    assert "the particles do not move" in str(found.alpha.reason)
+    assert motion_type(found).motion_type == "Undetermined"
+    assert np.isnan(estimate_diffusion(tracks, DT, PIXEL, 0.0).spread_ratio)
 
 
 @pytest.mark.slow

@@ -102,7 +102,8 @@ def combined_report(
                 heading="Each video",
                 columns=("video", "D", "alpha", "tracks", "kind of motion", "report"),
                 rows=tuple(rows),
-                note="In brackets: 95% intervals over the particles of the video.",
+                note="In brackets: 95% intervals over the particles of the video."
+                + _not_joined([single for _, single in singles]),
             ),
         ),
         methods=methods_text(summary),
@@ -111,6 +112,16 @@ def combined_report(
             "version": __version__,
         },
     )
+
+
+def _not_joined(singles: list[dict[str, Any]]) -> str:
+    """Say which findings stand in the videos' own folders alone."""
+    kinds = {"material": "what D and the MSD say of the material", "mobility": "mobility"}
+    made = [name for key, name in kinds.items() if any(single.get(key) for single in singles)]
+    if not made:
+        return ""
+    named = " and ".join(made)
+    return f" Not averaged over videos: {named}; see the report in each video's folder."
 
 
 def _subtitle(source: Source) -> str:

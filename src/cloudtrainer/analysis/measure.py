@@ -75,8 +75,8 @@ class Measurement:
     non_gaussian : NonGaussianParameter
         How far they are from a Gaussian.
     particles : DataFrame
-        One row a particle: ``particle, first_frame, frames, D..., alpha..., motion_model,
-        motion_p_value, confinement_radius..., speed..., motion_reason``.
+        One row a particle: ``particle, first_frame, frames, D..., alpha..., alpha_reason,
+        motion_model, motion_p_value, confinement_radius..., speed..., motion_reason``.
     warnings : tuple of str
         What the user should know.
     """
@@ -142,7 +142,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
     likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
     motion_class = _agreed(motion, likeliest)
-    warnings += [*_oddities(tracks), *_reservations(diffusion, motion)]
+    warnings += [*_oddities(tracks), *_reservations(diffusion, motion, anomalous)]
     particles = _particles(tracks, source, stride)
     kinds = _kinds_found(motion_class, particles)
     if kinds:
@@ -260,6 +260,8 @@ def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
     """
     if found.motion_model in _POSSIBLE[motion.motion_type]:
         return found
+    if found.motion_model == "undetermined" and not motion.has_exponent:
+        return found
     nan = float("nan")
     said = found.sentence
     if found.tracks_differ:
@@ -275,7 +277,7 @@ def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
     )
 
 
-def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
+def _reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstimate) -> list[str]:
     if not np.isfinite(diffusion.value):
         return [f"D was not estimated: {diffusion.reason}."]
     warnings = []
@@ -284,9 +286,13 @@ def _reservations(diffusion: Estimate, motion: Motion) -> list[str]:
         warnings.append(
             f"D rests on {diffusion.particles} {particles}: its interval is rough; film more."
         )
+    without_alpha = not np.isfinite(anomalous.alpha.value)
+    if without_alpha:
+        warnings.append(f"alpha was not estimated: {anomalous.alpha.reason}.")
     if motion.motion_model == "anomalous":
+        instead = "the MSD" if without_alpha else "alpha and K"
         warnings.append(
-            "The motion is not Brownian: D depends on the time scale. Quote alpha and K, or D with "
+            f"The motion is not Brownian: D depends on the time scale. Quote {instead}, or D with "
             "its time scale."
         )
     if diffusion.stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
@@ -314,6 +320,7 @@ def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFram
     motion = motion.rename(columns={"p_value": "motion_p_value", "reason": "motion_reason"})
     motion = motion.drop(columns=["displacements", "p_immobile", "length_unit", "speed_unit"])
     D = D.drop(columns=["displacements", "unit", "reason"])
+    alpha["alpha_reason"] = alpha["reason"].mask(alpha["reason"] == "")
     alpha = alpha.drop(columns=["displacements", "unit", "reason"])
     for table in (D, alpha, motion):
         seen = seen.merge(table, on="particle", how="left")

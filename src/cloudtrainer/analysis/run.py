@@ -1,5 +1,6 @@
 """`analyze`: videos in; tables, figures, estimates and a report out."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from cloudtrainer.inference import Progress
 from cloudtrainer.report import write_report
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.video import Video
+
+_UNSAFE = re.compile(r'[\x00-\x1f"<>|:?*\\]|^[=+\-@]')
 
 Input = Video | pd.DataFrame | NDArray[Any] | str | Path
 
@@ -250,10 +253,15 @@ def _detector(model: ParticleDetector | str | Path | None) -> ParticleDetector:
 
 
 def _folder_names(sources: list[Source]) -> list[str]:
-    """Return a folder name for each source, from its file name and a number where two agree."""
+    """Return a folder name for each source, from its file name and a number where two agree.
+
+    What Windows does not take in a name, and what a spreadsheet takes for the beginning of a
+    formula, becomes ``_``.
+    """
     names: list[str] = []
     for source in sources:
         stem = Path(source.name).name.split(".")[0] or "video"
+        stem = _UNSAFE.sub("_", stem)
         name, again = stem, 1
         while name in names:
             again += 1

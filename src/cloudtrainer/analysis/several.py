@@ -46,9 +46,11 @@ def combine(
             "D of some videos is from long lags and of others from all displacements: see each."
         )
     alpha = _mean([alpha for _, alpha in estimates], comparable=True)
-    for summary, (own, _) in zip(summaries, estimates, strict=True):
+    for summary, (own, exponent) in zip(summaries, estimates, strict=True):
         if not np.isfinite(own.value):
             warnings.append(f"{summary['video']['name']} gave no estimate and is left out.")
+        elif not np.isfinite(exponent.value) and np.isfinite(alpha.value):
+            warnings.append(f"{summary['video']['name']} gave no alpha: its mean is without it.")
     if len(good) == 1:
         warnings.append(
             "Only one video gave an estimate: its interval says nothing about the scatter between "

@@ -167,8 +167,16 @@ def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
 def _localisation_error(
     source: Source, tracked: Tracked, measured: Measurement
 ) -> tuple[float | None, str | None]:
-    """Return the localisation error from the MSD, or else what the detector states."""
-    if measured.diffusion.localisation_error is not None:
+    """Return the localisation error from the MSD, or else what the detector states.
+
+    The offset of the MSD is that of the error only where D alone describes the motion: it takes
+    the width of a cage for error.
+    """
+    free = measured.motion_class.motion_model in ("brownian", "immobile")
+    held = measured.diffusion.stride == 1 and all(
+        check.passed for check in measured.checks if check.name == "displacement correlations"
+    )
+    if free and held and measured.diffusion.localisation_error is not None:
         return measured.diffusion.localisation_error, "offset of the MSD and the exposure"
     tracks = tracked.tracks
     if "x_error" in tracks and tracks["x_error"].notna().any():

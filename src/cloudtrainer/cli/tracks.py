@@ -9,6 +9,7 @@ from rich.markup import escape
 from cloudtrainer.cli.options import option
 from cloudtrainer.cli.output import complaints, console
 from cloudtrainer.config import AnalysisSettings
+from cloudtrainer.errors import LabelError
 
 _A = AnalysisSettings()
 
@@ -106,7 +107,10 @@ def link(
 ) -> None:
     """Link detections a frame at a time, however long the video."""
     from cloudtrainer.tracking import link_parquet
+    from cloudtrainer.tracking.detections_file import DetectionsFile
 
+    if not DetectionsFile(detections).rows:
+        raise LabelError(f"{detections}: holds no detections; there is nothing to link.")
     linked = link_parquet(
         detections, out, search_range, memory, min_track_frames, overwrite=overwrite
     )

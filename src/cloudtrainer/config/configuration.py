@@ -167,6 +167,9 @@ def explain(error: ValidationError) -> str:
         where = ".".join(str(step) for step in fault["loc"])
         if fault["type"] == "extra_forbidden":
             parts.append(f"{where}: no such setting")
+        elif fault["type"] == "value_error" and isinstance(fault["input"], dict):
+            # About settings that do not go together: the sentence names them.
+            parts.append(str(fault["ctx"]["error"]))
         else:
             what = fault["msg"].removeprefix("Value error, ")
             parts.append(f"{where}: {what} (got {fault['input']!r})" if where else what)

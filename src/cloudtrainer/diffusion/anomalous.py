@@ -8,7 +8,7 @@ import pandas as pd
 
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.fractional import blocks_of
-from cloudtrainer.diffusion.fractional_fit import fit_ensemble, fit_tracks
+from cloudtrainer.diffusion.fractional_fit import end_of_search, fit_ensemble, fit_tracks
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
     NORMAL_95,
@@ -32,6 +32,9 @@ Interval = Literal["bootstrap", "model"]
 
 # Displacements in a row that motion, noise and exponent need at the least.
 SHORTEST_RUN = 3
+# With more of the bootstrap at an end of the searched range, its spread is not that of alpha.
+_MOST_AT_END = 0.05
+DOES_NOT_MOVE = "the particles do not move: nothing is seen beyond their localisation error"
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,18 @@ class AnomalousEstimate:
     alpha_full_exposure : float or None
         What alpha would be if each frame were exposed for the whole interval; only where the
         exposure is unknown and `alpha` therefore takes it to be short.
+    p_beyond : float
+        Where alpha lies at an end of the searched range, and so has no value: p of alpha = 1, by
+        the bootstrap samples on the other side of 1. NaN otherwise.
+    end : float or None
+        That end.
     """
 
     K: Estimate
     alpha: Estimate
     alpha_full_exposure: float | None
+    p_beyond: float = float("nan")
+    end: float | None = None
 
 
 @overload
@@ -129,7 +139,8 @@ def estimate_anomalous(
     -------
     AnomalousEstimate
         Or, with `per_track`, a DataFrame ``particle, alpha, alpha_standard_error, alpha_low,
-        alpha_high, K, K_low, K_high, displacements, unit, reason``.
+        alpha_high, K, K_low, K_high, displacements, unit, reason``. Where the likelihood is
+        largest at an end of the searched range only the interval is given, open to that end.
 
     Raises
     ------
@@ -142,6 +153,9 @@ def estimate_anomalous(
 
     Notes
     -----
+    No exponent is given where the likelihood is largest at an end of the searched range (0.02 to
+    1.98), as for particles in cages, where more than 5% of the bootstrap samples are, or where
+    localisation error alone is not rejected at 1% (likelihood ratio, two degrees of freedom).
     MSD under exposure: Backlund, Joyner & Moerner 2015 (Phys. Rev. E 91, 062716). Tracks of more
     than 256 displacements count as several.
     """
@@ -208,6 +222,8 @@ def _ensemble(
     alpha_ends = K_ends = (nan, nan)
     sigma: float | None = None
     full: float | None = None
+    end: float | None = None
+    p_beyond = nan
     how: str = interval
     if reason is None:
         resampled = interval == "bootstrap" and particles > 1
@@ -244,6 +260,19 @@ def _ensemble(
                 sigma = float(np.sqrt(max(noise, 0.0))) * calibration.length
             blur = 2 * fraction**alpha / ((alpha + 1) * (alpha + 2))
             offset = 4 * (noise - float(np.exp(found.fit.log_coefficient[0])) * blur) * to_square
+        if not found.moves:
+            reason = DOES_NOT_MOVE
+        else:
+            end = end_of_search(alpha)
+            reason = _why_no_power_law(end, found.alpha)
+        if end is not None and len(found.alpha):
+            opposite = (found.alpha >= 1) if end < 1 else (found.alpha <= 1)
+            p_beyond = float(min(2 * (opposite.sum() + 1) / (len(opposite) + 1), 1.0))
+        if reason is not None:
+            alpha = K = alpha_error = K_error = alpha_model = K_model = offset = nan
+            alpha_ends = K_ends = (nan, nan)
+            sigma = None
+            full = full if end is not None else None
 
     def estimate(
         value: float, error: float, ends: tuple[float, float], unit: str, model_error: float
@@ -270,7 +299,26 @@ def _ensemble(
         K=estimate(K, K_error, K_ends, _coefficient_unit(calibration), K_model),
         alpha=estimate(alpha, alpha_error, alpha_ends, "1", alpha_model),
         alpha_full_exposure=full,
+        p_beyond=p_beyond,
+        end=end,
     )
+
+
+def _why_no_power_law(end: float | None, replicates: np.ndarray) -> str | None:
+    """Return why an exponent would say nothing although the particles move, or None."""
+    if end is not None:
+        like = "a cage" if end < 1 else "motion at a constant velocity"
+        return (
+            "no power law describes the MSD: alpha is at the end of what was searched "
+            f"({end:g}), as in {like}"
+        )
+    ends = [end_of_search(float(value)) is not None for value in replicates]
+    if ends and np.mean(ends) > _MOST_AT_END:
+        return (
+            f"too uncertain: in {100 * np.mean(ends):.0f}% of the bootstrap samples alpha is at "
+            "an end of what was searched"
+        )
+    return None
 
 
 def _alpha_full_exposure(steps: Steps) -> float:
@@ -296,9 +344,16 @@ def _table(steps: Steps, calibration: Calibration) -> pd.DataFrame:
         fits = fit_tracks(_surface(steps, calibration), steps.stride, log_tau)
         K = np.exp(fits.log_coefficient) * calibration.length**2
         ratio = np.exp(np.minimum(NORMAL_95 * fits.coefficient_error, 700))
+        still = ~fits.moves & (fits.alpha_low == 0) & (fits.alpha_high == 2)
+        reason[good & fits.at_end] = (
+            "no power law describes the MSD: alpha is at the end of what was searched"
+        )
+        reason[good & still] = "the particle does not move beyond its localisation error"
+        K[fits.at_end | still] = np.nan
+        error = (fits.alpha_high - fits.alpha_low) / (2 * NORMAL_95)
         columns = {
-            "alpha": fits.alpha,
-            "alpha_standard_error": (fits.alpha_high - fits.alpha_low) / (2 * NORMAL_95),
+            "alpha": np.where(fits.at_end | still, np.nan, fits.alpha),
+            "alpha_standard_error": np.where(fits.at_end | still, np.nan, error),
             "alpha_low": fits.alpha_low,
             "alpha_high": fits.alpha_high,
             "K": K,

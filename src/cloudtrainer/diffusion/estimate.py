@@ -62,8 +62,11 @@ class Estimate:
 
     @property
     def spread_ratio(self) -> float:
-        """`standard_error` over `model_standard_error`; above 1.5 the particles differ."""
-        if not self.model_standard_error > 0:
+        """`standard_error` over `model_standard_error`; above 1.5 the particles differ.
+
+        NaN where the interval reaches 0: the likelihood's error means nothing at that boundary.
+        """
+        if not self.model_standard_error > 0 or not self.low > 0:
             return float("nan")
         return self.standard_error / self.model_standard_error
 

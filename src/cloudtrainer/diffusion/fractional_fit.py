@@ -15,6 +15,9 @@ _NODES = np.linspace(-4, 4, 9)
 # A first look needs no more than this many columns of this many displacements.
 _FEW_COLUMNS, _FEW_ROWS = 120, 64
 _PLATEAU = 400
+_AT_END = 0.005
+# Half of the 99% quantile of chi-squared with two degrees of freedom: exponent and coefficient.
+_NO_MOTION = 4.605170185988092
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,15 @@ class EnsembleFit:
         Of alpha and log K by the likelihood, all particles alike.
     alpha, log_coefficient : ndarray of float64, shape (replicates,)
         Refitted in each replicate of the bootstrap; empty without weights.
+    moves : bool
+        Whether localisation error alone is rejected, at 1%.
     """
 
     fit: FractionalFit
     covariance: FloatArray
     alpha: FloatArray
     log_coefficient: FloatArray
+    moves: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,9 @@ class TrackFits:
 
     `alpha_low` and `alpha_high` are the 95% interval by profile likelihood, `log_coefficient`
     is log K in calibrated units,
-    `coefficient_error` is its standard deviation under the likelihood.
+    `coefficient_error` is its standard deviation under the likelihood; `at_end` is whether the
+    likelihood is largest at an end of the lattice, and `moves` whether localisation error alone is
+    rejected, at 1%.
     """
 
     alpha: FloatArray
@@ -71,6 +79,13 @@ class TrackFits:
     alpha_high: FloatArray
     log_coefficient: FloatArray
     coefficient_error: FloatArray
+    at_end: NDArray[np.bool_]
+    moves: NDArray[np.bool_]
+
+
+def end_of_search(alpha: float) -> float | None:
+    """Return the end of the searched range that an exponent lies at, or None."""
+    return next((end for end in ALPHA_BOUNDS if abs(alpha - end) < _AT_END), None)
 
 
 def _thin(blocks: Blocks) -> Blocks:
@@ -286,7 +301,9 @@ def fit_ensemble(
     with np.errstate(divide="ignore"):
         variance = 2 * np.exp(best.log_coefficient) * surface.first(alpha) / part
     fit = FractionalFit(best.alpha, best.log_coefficient, variance, part)
-    return EnsembleFit(fit, covariance, alpha_b, log_K_b)
+    still = surface.total(1.0, surface.beta_bounds[0])
+    moves = (surface.total(alpha, beta) - still) / stride > _NO_MOTION
+    return EnsembleFit(fit, covariance, alpha_b, log_K_b, bool(moves))
 
 
 def fit_tracks(
@@ -359,5 +376,11 @@ def fit_tracks(
     with np.errstate(divide="ignore"):
         spread = spread + 2 * stride / size
     return TrackFits(
-        alpha_hat, alpha_low, alpha_high, log_K_hat - alpha_hat * log_tau, np.sqrt(spread)
+        alpha_hat,
+        alpha_low,
+        alpha_high,
+        log_K_hat - alpha_hat * log_tau,
+        np.sqrt(spread),
+        at_end=(alpha_hat == fine[0]) | (alpha_hat == fine[-1]),
+        moves=value.max((1, 2)) - value[:, :, 0].max(1) > _NO_MOTION,
     )

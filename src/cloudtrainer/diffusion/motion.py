@@ -34,12 +34,15 @@ class Motion:
         Of alpha = 1; NaN without an estimate.
     sentence : str
         Why.
+    has_exponent : bool
+        Whether there is a value of alpha.
     """
 
     motion_type: str
     motion_model: Literal["brownian", "anomalous", "undetermined"]
     p_value: float
     sentence: str
+    has_exponent: bool = True
 
 
 def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | None = None) -> Motion:
@@ -59,22 +62,38 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
     Student's t of ``(alpha - 1) / standard_error`` with one degree of freedom less than there
     are particles; the normal distribution where the interval is the model's. With an unknown
     exposure the answer must be the same for a short and for a full exposure. Motion is called
-    normal only where the 95% interval of alpha is within 0.2 of the estimate.
+    normal only where the 95% interval of alpha is within 0.2 of the estimate. Where alpha lies at
+    an end of the searched range and has no value, the bootstrap samples beyond 1 are the test.
     """
     alpha = anomalous.alpha
+    few = alpha.particles < 2 and alpha.displacements < FEWEST_DISPLACEMENTS
+    if not few and anomalous.p_beyond < LEVEL and short_lag is None and _same_side(anomalous):
+        kind = SUBDIFFUSIVE if anomalous.end is not None and anomalous.end < 1 else SUPERDIFFUSIVE
+        side = "below" if kind == SUBDIFFUSIVE else "above"
+        sentence = (
+            f"No exponent: {alpha.reason}. That it lies {side} 1 is sure all the same "
+            f"(p = {anomalous.p_beyond:.2g} by the bootstrap, tested at 1%)."
+        )
+        return Motion(kind, "anomalous", anomalous.p_beyond, sentence, has_exponent=False)
     if not np.isfinite(alpha.value):
-        return Motion(UNDETERMINED, "undetermined", float("nan"), f"No exponent: {alpha.reason}.")
+        sentence = f"No exponent: {alpha.reason}."
+        if few and anomalous.end is not None:
+            sentence += f" One track of {alpha.displacements} displacements is too few to tell."
+        nan = float("nan")
+        return Motion(UNDETERMINED, "undetermined", nan, sentence, has_exponent=False)
     p_value = _probability(alpha, alpha.value)
     found = f"alpha = {alpha.value:.2f} (95% interval {alpha.low:.2f} to {alpha.high:.2f})"
-    if alpha.particles < 2 and alpha.displacements < FEWEST_DISPLACEMENTS:
+    if few:
         sentence = (
             f"{found}, from one track of {alpha.displacements} displacements: too few to tell "
             f"the kind of motion; it takes {FEWEST_DISPLACEMENTS}."
         )
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
     if p_value < LEVEL and short_lag is not None and not _agree(alpha, short_lag.alpha):
+        short = short_lag.alpha
+        other = f"{short.value:.2f}" if np.isfinite(short.value) else f"none ({short.reason})"
         sentence = (
-            f"{found} at long lags, but {short_lag.alpha.value:.2f} from all displacements: no "
+            f"{found} at long lags, but {other} from all displacements: no "
             "single exponent describes them, so the kind of motion is not decided."
         )
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
@@ -96,6 +115,12 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
     sentence = f"{found} does not differ from 1 at the 1% level (p = {p_value:.2g})."
     return Motion(BROWNIAN, "brownian", p_value, sentence)
+
+
+def _same_side(anomalous: AnomalousEstimate) -> bool:
+    """Return whether a full exposure would put alpha on the same side of 1."""
+    full, end = anomalous.alpha_full_exposure, anomalous.end
+    return end is not None and (full is None or (full < 1) == (end < 1))
 
 
 def _agree(first: Estimate, second: Estimate) -> bool:

@@ -171,7 +171,7 @@ def _results(summary: Summary, singles: Sequence[Summary]) -> list[str]:
     if without and len(without) < len(singles):
         said.append(f"{', '.join(without)} gave no D.")
     measured = summary["measured"]
-    if alpha is not None:
+    if alpha is not None or measured["motion_type"] != "Undetermined":
         said.append(f"Kind of motion: {measured['motion_type']}.")
     key = next(name for name in measured if name.startswith("localisation_error_"))
     if measured[key] is not None:
