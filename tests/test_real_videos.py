@@ -44,7 +44,7 @@ def test_bulk_water_gives_the_diffusion_of_its_spheres_and_says_what_is_wrong(bu
     assert "correlated" in warnings
     assert "every 12th frame" in warnings
     failed = {check["name"] for check in bulk_water.summary["checks"] if not check["passed"]}
-    assert failed == {"displacement correlations", "variance by frame phase"}
+    assert failed >= {"displacement correlations", "variance by frame phase"}
 
 
 @pytest.mark.slow
