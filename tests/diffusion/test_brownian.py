@@ -136,7 +136,7 @@ def test_covariance_estimate_by_hand():
     square, product = (1 + 4 + 1 + 0 + 1 + 1) / 6, (2 - 2 + 0 - 1) / 4
     assert e.value == pytest.approx(square / 2 + product)
     assert e.unit == "px^2/frame"
-    N, D, s = 3, square / 2, -product
+    N, D, s = 3, square / 2 + product, -product
     variance = ((6 * D**2 + 4 * s * D + 2 * s**2) / N + 4 * (D + s) ** 2 / N**2) / 2
     assert e.standard_error == pytest.approx(np.sqrt(variance))
 

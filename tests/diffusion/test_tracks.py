@@ -117,12 +117,9 @@ def walk(frames: list[int], particle: int = 0, seed: int = 0) -> pd.DataFrame:
 def test_the_order_of_rows_does_not_matter():
     tracks = pd.concat([walk(list(range(30)), p, p) for p in range(5)], ignore_index=True)
     mixed = tracks.sample(frac=1, random_state=3)
-    for one, other in (
-        (estimate_diffusion(tracks, 0.1, 0.1), estimate_diffusion(mixed, 0.1, 0.1)),
-        (estimate_anomalous(tracks, 0.1, 0.1), estimate_anomalous(mixed, 0.1, 0.1)),
-    ):
-        assert one == other
-    # Checks hold NaN where there is too little to test, which equals nothing.
+    assert estimate_diffusion(tracks, 0.1, 0.1) == estimate_diffusion(mixed, 0.1, 0.1)
+    # These hold NaN where there is nothing to tell, which equals nothing.
+    assert repr(estimate_anomalous(tracks, 0.1, 0.1)) == repr(estimate_anomalous(mixed, 0.1, 0.1))
     assert repr(check_model(tracks)) == repr(check_model(mixed))
     pd.testing.assert_series_equal(calculate_msd(tracks), calculate_msd(mixed))
 

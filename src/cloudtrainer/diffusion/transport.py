@@ -86,6 +86,9 @@ def classify(
     alpha, alpha_low, alpha_high = (
         estimates[name].to_numpy(np.float64) for name in ("alpha", "alpha_low", "alpha_high")
     )
+    # An exponent at an end of the searched range has no value, and an interval open to that end.
+    at_end = np.where(alpha_low < 2 - alpha_high, alpha_low, alpha_high)
+    alpha = np.where(np.isnan(alpha), at_end, alpha)
     told = np.full(len(estimates), "diffusive", dtype=object)
     why = np.full(len(estimates), "", dtype=object)
     with np.errstate(invalid="ignore"):
