@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 BUNDLED = "bundled model"
 _LEAST_THRESHOLD, _MOST_THRESHOLD = 0.03, 0.99
-_LOOK_S = 1.0
 _THRESHOLD = "analysis.threshold"
 _NO_RESULTS = "none of this video yet"
 
@@ -152,16 +150,7 @@ class AnalysisPart:
         CloudTrainerError
             It failed; the message says why.
         """
-        job = jobs.newest(self.place, "analysis")
-        while job is not None and job.state in jobs.LIVING:
-            self.refresh()
-            try:
-                time.sleep(_LOOK_S)
-            except KeyboardInterrupt:
-                job.stop()
-        self.refresh()
-        if job is not None and job.state in ("failed", "interrupted"):
-            raise CloudTrainerError(job.told.get("message") or "the run was killed")
+        jobs.follow(self.place, "analysis", self.refresh)
 
     def refresh(self) -> None:
         """Show how far the newest analysis is, and the results that there are."""

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from filelock import BaseFileLock, FileLock, Timeout
 
 from cloudtrainer.atomic import write_json
-from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.errors import CloudTrainerError, WorkspaceError
 from cloudtrainer.workspace import Workspace
 
 Kind = Literal["training", "analysis"]
@@ -28,6 +29,7 @@ LIVING = ("waiting", "running")
 # From the request until the process holds its lock: an interpreter must start on a busy machine.
 _LONGEST_START_S = 60.0
 _LOG_SHOWN_BYTES = 20_000
+_LOOK_S = 1.0
 _processes: list["subprocess.Popen[bytes]"] = []
 
 
@@ -143,6 +145,34 @@ def living_jobs(place: Workspace) -> list[Job]:
 def newest(place: Workspace, kind: Kind) -> Job | None:
     """Return the newest job of a kind; None where there is none."""
     return next((job for job in reversed(jobs(place)) if job.kind == kind), None)
+
+
+def follow(place: Workspace, kind: Kind, show: Callable[[], None]) -> None:
+    """Show the newest job until it has ended; for a notebook, whose cell this is.
+
+    Parameters
+    ----------
+    place : Workspace
+        The workspace.
+    kind : {"training", "analysis"}
+    show : callable
+        Shows how far it is; called each second, and once more at the end.
+
+    Raises
+    ------
+    CloudTrainerError
+        It failed; the message says why.
+    """
+    job = newest(place, kind)
+    while job is not None and job.state in LIVING:
+        show()
+        try:
+            time.sleep(_LOOK_S)
+        except KeyboardInterrupt:
+            job.stop()
+    show()
+    if job is not None and job.state in ("failed", "interrupted"):
+        raise CloudTrainerError(job.told.get("message") or "the run was killed")
 
 
 def start(place: Workspace, kind: Kind, asked: dict[str, Any]) -> Job:

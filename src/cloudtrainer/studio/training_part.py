@@ -1,7 +1,6 @@
 """The part *Train*: the form, what a run will take, start and stop, curves and log."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,6 @@ from cloudtrainer.studio.curves import Curves
 from cloudtrainer.studio.form import SettingsForm
 from cloudtrainer.studio.look import CARD, sentence
 from cloudtrainer.workspace import Workspace
-
-_LOOK_S = 1.0
 
 
 class TrainingPart:
@@ -106,16 +103,7 @@ class TrainingPart:
         CloudTrainerError
             The run failed; the message says why.
         """
-        job = jobs.newest(self.place, "training")
-        while job is not None and job.state in jobs.LIVING:
-            self.refresh()
-            try:
-                time.sleep(_LOOK_S)
-            except KeyboardInterrupt:
-                job.stop()
-        self.refresh()
-        if job is not None and job.state in ("failed", "interrupted"):
-            raise CloudTrainerError(job.told.get("message") or "the run was killed")
+        jobs.follow(self.place, "training", self.refresh)
 
     def refresh(self) -> None:
         """Show how far the newest run is."""
