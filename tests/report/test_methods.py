@@ -16,7 +16,7 @@ def estimate(value, unit, **changes):
     return {
         "value": value, "standard_error": value / 20, "low": 0.9 * value, "high": 1.1 * value,
         "method": "mle, bootstrap", "interval": "bootstrap", "stride_frames": 1, "unit": unit,
-        "particles": 40, "displacements": 1900,
+        "near_border": 0.0, "particles": 40, "displacements": 1900,
     } | changes  # fmt: skip
 
 
@@ -183,6 +183,14 @@ def test_long_lags_are_named_only_where_they_were_used():
     text = sound(methods_text(summary))
     assert "over 5 frames" not in text
     assert "D rests on displacements of neighbouring frames nevertheless." in text
+
+
+def test_displacements_near_the_border_are_told_where_they_were_left_out():
+    summary = video(D_um2_per_s=estimate(0.4, "um^2/s", near_border=0.123))
+    assert "border of the field of view (12.3% of all) were left out" in methods_text(summary)
+    for share in (0.0, 0.8):
+        summary = video(D_um2_per_s=estimate(0.4, "um^2/s", near_border=share))
+        assert "border" not in methods_text(summary)
 
 
 @pytest.mark.parametrize(

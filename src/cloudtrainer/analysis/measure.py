@@ -31,6 +31,7 @@ from cloudtrainer.diffusion import (
     non_gaussian_parameter,
 )
 from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
+from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
@@ -294,6 +295,12 @@ def _reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstim
         warnings.append(
             f"The motion is not Brownian: D depends on the time scale. Quote {instead}, or D with "
             "its time scale."
+        )
+    if diffusion.near_border > MOST_NEAR_BORDER:
+        warnings.append(
+            f"{100 * diffusion.near_border:.0f}% of the displacements begin so near to the border "
+            "of the frame that the long ones lead out of it and are not seen: D and alpha are too "
+            "small. Film a larger field, or faster."
         )
     if diffusion.stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
         warnings.append(

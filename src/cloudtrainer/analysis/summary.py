@@ -141,6 +141,7 @@ def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
         + (f", displacements over {estimate.stride} frames" if estimate.stride > 1 else ""),
         "interval": estimate.interval,
         "stride_frames": estimate.stride,
+        "near_border": estimate.near_border,
         "unit": estimate.unit,
         "model_standard_error": estimate.model_standard_error,
         "particles": estimate.particles,

@@ -1,6 +1,7 @@
 """Estimates of diffusion from tracks: MSD, D, anomalous exponent, kind of motion, checks."""
 
 from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
+from cloudtrainer.diffusion.border import with_distance_to_border
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,
@@ -68,4 +69,5 @@ __all__ = [
     "non_gaussian_parameter",
     "shear_moduli",
     "stokes_einstein",
+    "with_distance_to_border",
 ]

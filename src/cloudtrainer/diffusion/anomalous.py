@@ -114,7 +114,8 @@ def estimate_anomalous(
     Parameters
     ----------
     tracks : DataFrame
-        Columns ``particle, frame, x, y``; positions in pixels. Tracks are cut at missing frames.
+        Columns ``particle, frame, x, y``; positions in pixels. Tracks are cut at missing frames,
+        and those of an ensemble near the border where ``to_border_px`` tells it.
     frame_interval_s : float or None
         Seconds a frame; None: times stay in frames.
     pixel_size_um : float or None
@@ -164,7 +165,7 @@ def estimate_anomalous(
     if interval not in ("bootstrap", "model"):
         raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
-    steps = steps_of(track_arrays(tracks), stride)
+    steps = steps_of(track_arrays(tracks), stride, inner=not per_track)
     if per_track:
         return _table(steps, calibration)
     return _ensemble(steps, calibration, interval, seed)

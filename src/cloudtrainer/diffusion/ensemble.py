@@ -82,7 +82,8 @@ def estimate_diffusion(
     ----------
     tracks : DataFrame
         Columns ``particle, frame, x, y``; positions in pixels, frames may be missing. Tracks of
-        one position are left out.
+        one position are left out. With a column ``to_border_px`` (`with_distance_to_border`) an
+        ensemble's displacements that begin near the border of the field of view are left out.
     frame_interval_s : float or None
         Seconds a frame; None: times stay in frames.
     pixel_size_um : float or None
@@ -132,7 +133,7 @@ def estimate_diffusion(
     if interval not in ("bootstrap", "model"):
         raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
-    steps = steps_of(track_arrays(tracks), stride)
+    steps = steps_of(track_arrays(tracks), stride, inner=not per_track)
     if per_track:
         return _table(steps, calibration, method)
     return _ensemble(steps, calibration, method, interval, seed)
@@ -215,6 +216,7 @@ def _ensemble(
         particles=particles,
         displacements=len(steps.gap),
         stride=steps.stride,
+        near_border=steps.near_border,
         reason=reason,
     )
 

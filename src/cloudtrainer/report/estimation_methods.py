@@ -6,6 +6,7 @@ from typing import Any
 from cloudtrainer.diffusion.checks.check import LEVEL as CHECKS_LEVEL
 from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
+from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
 from cloudtrainer.report.references import References
 from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
 
@@ -51,6 +52,14 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
             "Because displacements of neighbouring frames did not pass the checks below, "
             f"displacements over {frames} frames, beginning in every frame, were used"
             f"{among(len(group), len(singles))}{widened}."
+        )
+    shares = [entry["near_border"] for _, entry in good]
+    near = [share for share in shares if 0 < share <= MOST_NEAR_BORDER]
+    if near:
+        said.append(
+            "Displacements that begin near the border of the field of view "
+            f"({span(near, '.1%')} of all) were left out, because of those the long ones lead out "
+            f"of the field and are not seen{among(len(near), len(singles))}."
         )
     for kind, group in grouped(good, lambda pair: _kind_of_exposure(pair[0])):
         said.append(
