@@ -1,0 +1,131 @@
+"""A frame whose labels are added, dragged and removed, with proposals and keys."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, CustomJS, PointDrawTool
+
+from cloudtrainer.studio.frame_view import FrameView
+from cloudtrainer.studio.label_edits import NEW_ROW, Points
+from cloudtrainer.studio.look import SKY, VERMILLION, in_turn
+
+_SIZE, _SIZE_IN_A_CROWD = 17, 11
+_CROWD = 150
+_SELECT_ONE = "if (cb_obj.indices.length > 1) { cb_obj.indices = cb_obj.indices.slice(-1); }"
+# From the moment that the pointer is over the frame, as long as the part is shown.
+_LISTEN = """
+window.cloudtrainerLabelKeys = (event) => {
+  if (!Bokeh.index.find_one(figure)?.el.isConnected) { return; }
+  const at = event.composedPath()[0];
+  if (['INPUT', 'TEXTAREA', 'SELECT'].includes(at.tagName) || at.role == 'slider') { return; }
+  const held = event.ctrlKey || event.metaKey;
+  const asked = held ? {z: event.shiftKey ? 'redo' : 'undo', y: 'redo'}
+    : {ArrowLeft: 'previous', ArrowRight: 'next', Delete: 'delete', a: 'accept', n: 'go_suggested'};
+  const key = asked[event.key.length == 1 ? event.key.toLowerCase() : event.key];
+  if (!key || event.altKey) { return; }
+  event.preventDefault();
+  keys.data = {key: [key], count: [(keys.get_column('count')[0] ?? 0) + 1]};
+};
+// Bokeh drags every label that is selected, wherever the drag begins.
+window.cloudtrainerLabelPress = (event) => {
+  const shown = Bokeh.index.find_one(figure)?.el;
+  if (shown && event.composedPath().includes(shown)) { points.selected.indices = []; }
+};
+if (!window.cloudtrainerLabelListens) {
+  window.cloudtrainerLabelListens = true;
+  window.addEventListener('keydown', (event) => window.cloudtrainerLabelKeys(event));
+  window.addEventListener('pointerdown', (event) => window.cloudtrainerLabelPress(event), true);
+}
+"""
+
+
+class LabelView(FrameView):
+    """A frame with labels to edit (squares) and proposals (circles).
+
+    The first row of ``points`` is no label: its ``row`` says to which drawing the others belong,
+    so that an edit of what is no longer shown is told from one of what is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mark = NEW_ROW
+        self._drawing = False
+        self._told: Callable[[Points | None], None] = lambda points: None
+        self._key_told: Callable[[str], None] = lambda key: None
+        self.points = ColumnDataSource(self._data(np.empty((0, 3))))
+        squares = self.figure.scatter(
+            "x", "y", source=self.points, size=_SIZE, marker="square", line_color=SKY,
+            line_width=2, fill_alpha=0, selection_line_color=VERMILLION, selection_line_width=3,
+            nonselection_line_alpha=1, nonselection_fill_alpha=0,
+        )  # fmt: skip
+        self._squares = squares
+        self.draw = PointDrawTool(renderers=[squares], default_overrides={"row": NEW_ROW})
+        self.figure.add_tools(self.draw)
+        self.figure.toolbar.active_tap = self.draw
+        self.figure.toolbar.active_drag = self.draw
+        self.points.selected.js_on_change("indices", CustomJS(code=_SELECT_ONE))
+        self.keys = ColumnDataSource({"key": [], "count": []})
+        listen = CustomJS(
+            args={"figure": self.figure, "keys": self.keys, "points": self.points}, code=_LISTEN
+        )
+        self.figure.js_on_event("mouseenter", listen)
+        self.points.on_change("data", self._edited)
+        self.keys.on_change("data", self._pressed)
+
+    def on_edit(self, tell: Callable[[Points | None], None]) -> None:
+        """Call a function with the labels after each edit; None: of a drawing that is gone."""
+        self._told = tell
+
+    def on_key(self, tell: Callable[[str], None]) -> None:
+        """Call a function with "next", "previous", "delete", "undo", ... for each such key."""
+        self._key_told = tell
+
+    def show_points(self, points: Points) -> None:
+        """Put squares around the labels of a frame; none is selected then."""
+        self._mark -= 1
+        data = self._data(points)
+        # In a crowd large squares hide each other.
+        size = _SIZE if len(points) < _CROWD else _SIZE_IN_A_CROWD
+
+        def change() -> None:
+            self._squares.glyph.size = size
+            self.points.selected.indices = []
+            self._drawing = True
+            self.points.data = data
+            self._drawing = False
+
+        in_turn(change, self.pane)
+
+    def allow_edits(self, allowed: bool) -> None:
+        """Take clicks and drags, or not."""
+        in_turn(lambda: self.draw.update(add=allowed, drag=allowed), self.pane)
+
+    @property
+    def selected(self) -> list[int]:
+        """Which labels are selected, counted as in what `show_points` was given."""
+        return [index - 1 for index in self.points.selected.indices if index > 0]
+
+    @property
+    def screen_px(self) -> float:
+        """The side of a pixel of the screen, in pixels of the frame, as it is zoomed now."""
+        x_range = self.figure.x_range
+        return abs(float(x_range.end) - float(x_range.start)) / float(self.figure.frame_width)
+
+    def _data(self, points: Points) -> dict[str, list[float]]:
+        x, y, row = np.vstack([[np.nan, np.nan, self._mark], points]).T.tolist()
+        return {"x": x, "y": y, "row": row}
+
+    def _edited(self, _: str, __: Any, data: Any) -> None:
+        if self._drawing:
+            return
+        rows = list(data["row"])
+        if not rows or rows[0] != self._mark:
+            self._told(None)
+            return
+        points = np.column_stack([data["x"], data["y"], rows]).astype(np.float64)
+        self._told(points[1:])
+
+    def _pressed(self, _: str, __: Any, data: Any) -> None:
+        if len(data["key"]):
+            self._key_told(str(data["key"][0]))
