@@ -218,13 +218,13 @@ def test_frames_are_suggested_and_gone_to(place):
     part.controls.suggested.value = frames[0]
     assert part.controls.frame.value == frames[0]
     click(part, 40, 50)
-    part._go_suggested()
+    part.suggestions.go_on(frames[0])
     assert part.controls.frame.value == frames[1 % len(frames)]
     part.controls.previous_labelled.clicks += 1
     part.controls.next_labelled.clicks += 1
     assert part.controls.frame.value in frames
     # A frame that is labelled needs no suggestion.
-    asyncio.run(part.suggest_aside())
+    asyncio.run(part.suggestions.look())
     assert frames[0] not in part.controls.suggested.options.values()
 
 

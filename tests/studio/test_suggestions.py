@@ -7,12 +7,12 @@ import pytest
 from cloudtrainer import extract_particles_from_predictions
 from cloudtrainer.detector import load_model
 from cloudtrainer.evaluation import score_detections
+from cloudtrainer.studio.proposals import Proposer, unlabelled
 from cloudtrainer.studio.suggestions import (
-    Proposer,
     expected_wrong_calls,
     least_sure,
+    next_of,
     spread_out,
-    unlabelled,
 )
 from cloudtrainer.video import Video
 
@@ -72,3 +72,11 @@ def test_neighbours_of_a_chosen_frame_are_not_chosen():
     assert least_sure(doubts, 1, 100) == [50]
     assert least_sure({}, 3, 100) == []
     assert least_sure({0: 0.2, 1: 0.1}, 6, 2) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("here", "done", "there"),
+    [(5, set(), 50), (50, set(), 90), (90, {50}, 10), (10, {50, 90}, 10), (7, {50, 90, 10}, None)],
+)
+def test_suggested_frames_are_gone_through_in_their_order(here, done, there):
+    assert next_of([50, 90, 10], here, done) == there

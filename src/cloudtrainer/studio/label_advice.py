@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cloudtrainer.studio.suggestions import least_sure, spread_out
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudtrainer.studio.suggestions import Proposer
+    from cloudtrainer.studio.proposals import Proposer
 
 _LOOKED_AT = 64
 _LOOK_S = 30.0
@@ -82,8 +83,6 @@ class Advice:
         CloudTrainerError
             The model or a frame cannot be read.
         """
-        from cloudtrainer.studio.suggestions import least_sure, spread_out
-
         numbers = [one for one in spread_out(len(video), _LOOKED_AT) if one not in leave_out]
         doubts: dict[int, float] = {}
         end = time.monotonic() + _LOOK_S
@@ -111,7 +110,7 @@ class Advice:
     def _ready(self, video: Video) -> "Proposer":
         # PyTorch is imported when a frame is first looked at: the page is there before.
         from cloudtrainer.detector import load_model
-        from cloudtrainer.studio.suggestions import Proposer
+        from cloudtrainer.studio.proposals import Proposer
 
         asked = self._asked(video)
         if self._proposer is None or self._of != asked:

@@ -10,9 +10,10 @@ import panel as pn
 
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio.label_advice import Advice
-from cloudtrainer.studio.label_controls import NOTHING_CHOSEN, LabelControls
+from cloudtrainer.studio.label_controls import LabelControls
 from cloudtrainer.studio.label_edits import NEW_ROW, NO_POINTS, LabelEdits, Points
 from cloudtrainer.studio.label_store import Labelled, LabelStore
+from cloudtrainer.studio.label_suggestions import Suggestions
 from cloudtrainer.studio.label_words import frame_in_words
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.videos import ListedVideo
@@ -39,6 +40,7 @@ class LabelPart:
         self.layout = see.layout
         self.advice = Advice(place)
         self.store = LabelStore(place, see.say, see.say_saved)
+        self.suggestions = Suggestions(see, self.advice, self._go)
         self._videos: list[ListedVideo] = []
         self._now: Labelled | None = None
         self._frame = 0
@@ -48,8 +50,6 @@ class LabelPart:
         see.frame.param.watch(self._moved, "value")
         see.propose.param.watch(lambda _: self._look_soon(), "value")
         see.nothing.param.watch(self._confirmed, "value")
-        see.suggested.param.watch(self._suggestion_chosen, "value")
-        see.suggest.on_click(lambda _: pn.state.execute(self.suggest_aside))
         see.on_act(
             {
                 "previous": lambda: self._go(self._frame - 1),
@@ -60,16 +60,18 @@ class LabelPart:
                 "delete": self._delete,
                 "undo": lambda: self._step(LabelEdits.undo),
                 "redo": lambda: self._step(LabelEdits.redo),
-                "go_suggested": self._go_suggested,
+                "go_suggested": lambda: self.suggestions.go_on(self._frame),
             }
         )
         self.view.on_edit(self._edited)
         see.timeline.on_tap(self._go)
+        self.suggestions.on_found(self._show_state)
         self.store.on_taken(lambda one: self._show_points() if one is self._now else None)
 
     def show_videos(self, videos: list[ListedVideo]) -> None:
         """Offer these videos, all of which can be opened."""
         self._videos = videos
+        self.store.videos[:] = [one.path for one in videos]
         options = {one.path.name: one.path for one in videos}
         choice = self.controls.video
         before = choice.value
@@ -110,8 +112,7 @@ class LabelPart:
             return
         try:
             self.view.show_video(one.video)
-            paths = [other.path for other in self._videos]
-            now = await asyncio.to_thread(self.store.open, path, one.video, paths)
+            now = await asyncio.to_thread(self.store.open, path, one.video)
         except (CloudTrainerError, OSError) as error:
             see.say(f"{error}\nUntil then nothing can be labelled.", "wrong")
             return
@@ -122,8 +123,8 @@ class LabelPart:
         last = len(now.video) - 1
         self._quiet = True
         see.frame.param.update(end=max(1, last), value=0, disabled=last == 0)
-        see.offer(now.suggested)
         self._quiet = False
+        self.suggestions.show(now)
         self._show_points()
         self.refresh()
         self._look_soon()
@@ -149,35 +150,6 @@ class LabelPart:
         finally:
             self._looking = False
             self._show_proposals()
-
-    async def suggest_aside(self) -> None:
-        """Look for frames in which the model is least sure."""
-        see, now = self.controls, self._now
-        if now is None:
-            return
-
-        def tell(done: int, total: int) -> None:
-            see.say(f"Looked at {done} of {total} frames ...", "help")
-
-        see.suggest.disabled = True
-        try:
-            now.suggested = await self.advice.suggest(now.video, now.done, tell)
-        except (CloudTrainerError, OSError) as error:
-            see.say(str(error), "wrong")
-            return
-        finally:
-            see.suggest.disabled = False
-        see.say(
-            "Triangles in the strip: where the model expects most wrong calls."
-            if now.suggested
-            else "Of the frames without labels there is none in which the model has a doubt.",
-            "help",
-        )
-        if now is self._now:
-            self._quiet = True
-            see.offer(now.suggested)
-            self._quiet = False
-            self._show_state()
 
     def _open_soon(self) -> None:
         if self._awake and not self._quiet:
@@ -289,20 +261,6 @@ class LabelPart:
         if there:
             self._go(min(there, key=lambda frame: abs(frame - self._frame)))
 
-    def _go_suggested(self) -> None:
-        """Go to the least sure frame that has no label yet; from there to the next one."""
-        now = self._now
-        if now is None or not now.suggested:
-            return
-        frames = list(now.suggested)
-        here = frames.index(self._frame) if self._frame in frames else -1
-        turned = frames[here + 1 :] + frames[: here + 1]
-        self._go(next((frame for frame in turned if frame not in now.done), turned[0]))
-
-    def _suggestion_chosen(self, event: Any) -> None:
-        if not self._quiet and event.new != NOTHING_CHOSEN:
-            self._go(event.new)
-
     def _show_points(self) -> None:
         now = self._now
         if now is None:
@@ -318,7 +276,7 @@ class LabelPart:
         found = self.advice.known(now.video, self._frame) if now and wanted else None
         self._proposals = _NO_PROPOSALS
         if now is not None and found is not None:
-            from cloudtrainer.studio.suggestions import unlabelled
+            from cloudtrainer.studio.proposals import unlabelled
 
             labels = pd.DataFrame(now.edits.at(self._frame)[:, :2], columns=["x", "y"])
             self._proposals = unlabelled(found, labels)

@@ -61,6 +61,11 @@ class LabelStore:
         Called with a sentence, and its kind, on what was changed elsewhere.
     say_saved : callable
         Called with a sentence, and its kind, on what was saved or could not be.
+
+    Attributes
+    ----------
+    videos : list of Path
+        All videos of the workspace that can be opened.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class LabelStore:
         say_saved: Callable[[str, str], None],
     ) -> None:
         self.place = place
+        self.videos: list[Path] = []
         self._say, self._say_saved = say, say_saved
         self._opened: dict[Path, Labelled] = {}
         self._saved_told: list[Callable[[], None]] = []
@@ -90,7 +96,7 @@ class LabelStore:
         """Whether there are changes that are in no file yet."""
         return any(one.edits.unsaved for one in self._opened.values())
 
-    def open(self, path: Path, video: Video, videos: list[Path]) -> Labelled:
+    def open(self, path: Path, video: Video) -> Labelled:
         """Open the labels of a video; of one that was open before the changes are still there.
 
         Raises
@@ -100,7 +106,7 @@ class LabelStore:
         """
         known = self._opened.get(path)
         if known is None or known.video.shape != video.shape:
-            file = LabelFile(self.place, path, video, videos)
+            file = LabelFile(self.place, path, video, self.videos)
             known = Labelled(path, video, file, LabelEdits(file.read()), file.empty_frames)
             self._opened[path] = known
         return known

@@ -1,103 +1,16 @@
-"""Positions proposed by a model, and the frames in which it is least sure."""
+"""Which frames to label next: those in which a model is least sure, spread over the video."""
 
-from dataclasses import dataclass, field
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-
-from cloudtrainer.detector import ParticleDetector
-from cloudtrainer.detector.photon_fit import Appearance
-from cloudtrainer.evaluation import match_detections
-from cloudtrainer.inference import (
-    polarity_sign,
-    read_stacks,
-    video_appearance,
-    video_maximum,
-)
-from cloudtrainer.studio.preview import LEAST_THRESHOLD
-from cloudtrainer.video import Video
-
-# A label this near to a proposal is of the same particle.
-SAME_PARTICLE_PX = 3.0
-
-
-@dataclass
-class Proposer:
-    """A model that looks at single frames of a video.
-
-    Attributes
-    ----------
-    video : Video
-        The video.
-    model : ParticleDetector
-        The model.
-    """
-
-    video: Video
-    model: ParticleDetector
-    _sign: int = field(init=False)
-    _maximum: float | None = field(init=False, default=None)
-    _appearance: Appearance | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._sign = polarity_sign(self.model, self.video)
-        if self.model.normalisation == "video_maximum":
-            self._maximum = video_maximum(self.video)
-        self._appearance = video_appearance(self.model, self.video, self._sign)
-
-    def propose(self, number: int) -> pd.DataFrame:
-        """Return ``x, y, probability`` of what the model finds in a frame, as an analysis does.
-
-        Its threshold is the model's own, and positions are refined by a fit to the photons.
-        """
-        return self._detect(number, self.model.threshold, fit=True)
-
-    def doubt(self, number: int) -> float:
-        """Return how many of its calls in a frame the model expects to be wrong.
-
-        A candidate of probability p that is called a particle is none with probability 1 - p; one
-        that is not called is one with probability p. The sum over all candidates of 0.03 and more
-        is the expected number of wrong calls, as far as the probabilities are true: it ranks
-        frames and is no error rate. A mask model (U-Net) has no candidates below its threshold.
-        """
-        grid = self.model.config.model.architecture == "grid"
-        limit = LEAST_THRESHOLD if grid else self.model.threshold
-        found = self._detect(number, min(limit, self.model.threshold), fit=False)
-        return expected_wrong_calls(found["probability"].to_numpy(), self.model.threshold)
-
-    def _detect(self, number: int, threshold: float, *, fit: bool) -> pd.DataFrame:
-        ((frames, margins),) = read_stacks(self.video, [number], self.model.context_frames)
-        return self.model.detect(
-            frames,
-            polarity=self._sign,
-            video_maximum=self._maximum,
-            threshold=threshold,
-            margins=margins,
-            fit=fit,
-            appearance=self._appearance,
-        )[["x", "y", "probability"]]
 
 
 def expected_wrong_calls(probability: NDArray[Any], threshold: float) -> float:
     """Return the sum of 1 - p over what is called a particle and of p over what is not."""
     called = probability >= threshold
     return float((1 - probability[called]).sum() + probability[~called].sum())
-
-
-def unlabelled(proposed: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return the proposals that have no label of their own within 3 px.
-
-    Parameters
-    ----------
-    proposed, labels : DataFrame
-        ``x, y`` (px) of one frame.
-    """
-    if proposed.empty or labels.empty:
-        return proposed
-    pairs = match_detections(proposed.assign(frame=0), labels.assign(frame=0), SAME_PARTICLE_PX)
-    return proposed.drop(proposed.index[pairs["found"]])
 
 
 def spread_out(frames: int, most: int) -> list[int]:
@@ -135,3 +48,20 @@ def least_sure(doubts: dict[int, float], most: int, frames: int) -> list[int]:
         if len(chosen) == most:
             break
     return chosen
+
+
+def next_of(suggested: list[int], here: int, done: Set[int]) -> int | None:
+    """Return the next suggested frame behind the one that is shown which is not done yet.
+
+    Parameters
+    ----------
+    suggested : list of int
+        Suggested frames in their order; behind the last comes the first.
+    here : int
+        The frame that is shown.
+    done : set of int
+        Frames that need no label any more.
+    """
+    start = suggested.index(here) + 1 if here in suggested else 0
+    turned = suggested[start:] + suggested[:start]
+    return next((frame for frame in turned if frame not in done), None)
