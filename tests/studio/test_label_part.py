@@ -136,6 +136,22 @@ def test_a_click_outside_or_on_a_frame_that_is_gone_is_not_taken(place):
     assert len(drawn(part)) == 1 + len(after)
 
 
+def test_clicks_faster_than_the_page_is_drawn_are_all_taken(place):
+    part = labelling(place, "unlabelled.tif", propose=True)
+    circles = [[float(part.view.detections.data[name][at]) for name in "xy"] for at in (0, 1, 2)]
+    seen = drawn(part)
+    for x, y in circles:
+        # The browser has not yet got what the server drew after the click before.
+        seen = np.vstack([seen, [x + 0.5, y, NEW_ROW]])
+        draw(part, seen)
+    taken = np.array(in_frame(place, 0, "unlabelled"))
+    assert np.allclose(taken, circles, atol=6e-4)
+    assert len(drawn(part)) == 4
+    draw(part, seen[:-1])
+    assert "was not taken" in part.controls.said.object
+    assert len(in_frame(place, 0, "unlabelled")) == 3
+
+
 def test_a_frame_is_confirmed_as_empty_until_it_gets_a_label(place):
     part = labelling(place, "unlabelled.tif", propose=True)
     part.controls.nothing.value = True

@@ -65,6 +65,12 @@ class LabelControls:
         """Say what was saved."""
         self.saved.object = sentence(text, kind)
 
+    def clear(self) -> None:
+        """Show that no labels are open."""
+        self.about.object = self.said.object = self.saved.object = ""
+        self.frame.disabled = self.suggest.disabled = True
+        self.timeline.show(1, [], [], [])
+
     def offer(self, suggested: Mapping[int, float]) -> None:
         """Offer frames, with the wrong calls that the model expects there."""
         none = "choose one" if suggested else "none yet"

@@ -186,7 +186,8 @@ class LabelEdits:
 def _settled(points: Points, before: Points) -> Points:
     """Round what is new or moved, and leave out what is there twice."""
     points = np.asarray(points, np.float64).reshape(-1, 3)
-    untouched = (points[:, None] == before[None]).all(axis=2).any(axis=1)
+    known = set(map(tuple, before))
+    untouched = np.array([tuple(row) in known for row in points], bool)
     xy = np.where(untouched[:, None], points[:, :2], points[:, :2].round(_DECIMALS))
     _, first = np.unique(xy, axis=0, return_index=True)
     return np.column_stack([xy, points[:, 2]])[np.sort(first)]

@@ -191,8 +191,8 @@ class LabelFile:
         others = [str(name) for name in columns if name not in ("frame", "x", "y")]
         if others:
             said.append(
-                f"The columns {', '.join(others)} stay with their labels, also with one that you "
-                "move; a label that you add has them empty."
+                f"Their other columns ({', '.join(others)}) stay with them, also with one that you "
+                "move; a label that you add has none."
             )
         if not self._written_here():
             said.append("The file as it is now is then kept in annotations/originals.")

@@ -106,7 +106,7 @@ class LabelPart:
         one = next((one for one in self._videos if one.path == path), None)
         self._now = None
         self._show_points()
-        see.say_saved("")
+        see.clear()
         if one is None or one.video is None:
             see.about.object = sentence("No videos yet: add some in the part Data.", "help")
             return
@@ -114,12 +114,12 @@ class LabelPart:
             self.view.show_video(one.video)
             now = await asyncio.to_thread(self.store.open, path, one.video)
         except (CloudTrainerError, OSError) as error:
-            see.say(f"{error}\nUntil then nothing can be labelled.", "wrong")
+            see.say(f"{error}\nUntil that is mended nothing can be labelled.", "wrong")
             return
         if see.video.value != path:
             return
         self._now = now
-        see.say("")
+        see.suggest.disabled = False
         last = len(now.video) - 1
         self._quiet = True
         see.frame.param.update(end=max(1, last), value=0, disabled=last == 0)
@@ -139,6 +139,7 @@ class LabelPart:
         if self._looking:
             return
         self._looking = True
+        self._show_state()
         try:
             while self._now is not None and self.controls.propose.value:
                 now, number = self._now, self._frame
@@ -174,7 +175,7 @@ class LabelPart:
         self._show_points()
         self._look_soon()
 
-    def _edited(self, points: Points | None) -> None:
+    def _edited(self, points: Points | None, drawn: bool) -> None:
         now = self._now
         if now is None:
             return
@@ -192,7 +193,7 @@ class LabelPart:
         added = len(points) > len(now.edits.at(self._frame))
         wanted = self._taken_from_circles(points) if added else points
         if now.edits.change(self._frame, wanted):
-            self._changed(redraw=added)
+            self._changed(redraw=not drawn or wanted is not points)
 
     def _taken_from_circles(self, points: Points) -> Points:
         """Put a label that was added within the circle of a proposal to the proposal's place."""
@@ -266,7 +267,8 @@ class LabelPart:
         if now is None:
             self._frame = 0
         self.view.allow_edits(now is not None)
-        self.view.show_points(NO_POINTS if now is None else now.edits.at(self._frame))
+        points = NO_POINTS if now is None else now.edits.at(self._frame)
+        self.view.show_points(points, now and (now.path, self._frame))
         self._show_proposals()
 
     def _show_proposals(self) -> None:
@@ -302,6 +304,6 @@ class LabelPart:
         see.about.object = sentence(
             frame_in_words(
                 self._frame, labels, len(self._proposals), self.advice.model_name,
-                empty=empty, screen_px=self.view.screen_px,
+                empty=empty, looking=self._looking, screen_px=self.view.screen_px,
             )
         )  # fmt: skip

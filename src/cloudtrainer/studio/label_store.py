@@ -1,6 +1,7 @@
 """The videos whose labels are edited, their labels saved, and what others changed taken in."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,6 +81,7 @@ class LabelStore:
         self._opened: dict[Path, Labelled] = {}
         self._saved_told: list[Callable[[], None]] = []
         self._taken_told: list[Callable[[Labelled], None]] = []
+        self._opening = threading.Lock()
         self._saving = False
         self._failed_at = 0.0
 
@@ -104,12 +106,13 @@ class LabelStore:
         LabelError
             They cannot be read.
         """
-        known = self._opened.get(path)
-        if known is None or known.video.shape != video.shape:
-            file = LabelFile(self.place, path, video, self.videos)
-            known = Labelled(path, video, file, LabelEdits(file.read()), file.empty_frames)
-            self._opened[path] = known
-        return known
+        with self._opening:
+            known = self._opened.get(path)
+            if known is None or known.video.shape != video.shape:
+                file = LabelFile(self.place, path, video, self.videos)
+                known = Labelled(path, video, file, LabelEdits(file.read()), file.empty_frames)
+                self._opened[path] = known
+            return known
 
     def is_due(self, one: Labelled) -> bool:
         """Tell whether there is something to save or, of this video, to take in."""

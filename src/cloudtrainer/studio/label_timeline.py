@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, Range1d, Span
+from bokeh.models import BasicTicker, ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 
 from cloudtrainer.studio.look import BLUE, GREY, INK, VERMILLION, in_turn
@@ -23,6 +23,7 @@ class Timeline:
             width=_WIDTH, height=_HEIGHT, x_range=Range1d(-0.5, 0.5), y_range=Range1d(0, 1),
             tools="", toolbar_location=None, min_border_left=12, min_border_right=12,
         )  # fmt: skip
+        self.figure.xaxis.ticker = BasicTicker(min_interval=1)
         self.figure.yaxis.visible = False
         self.figure.grid.visible = False
         for source, colour, top in ((self.runs, BLUE, 0.6), (self.empty, GREY, 0.25)):

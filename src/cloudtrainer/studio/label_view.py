@@ -1,6 +1,6 @@
 """A frame whose labels are added, dragged and removed, with proposals and keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from cloudtrainer.studio.frame_view import FrameView
 from cloudtrainer.studio.label_edits import NEW_ROW, Points
 from cloudtrainer.studio.look import SKY, VERMILLION, in_turn
 
-_SIZE, _SIZE_IN_A_CROWD = 17, 11
+_SIZE, _LEAST_SIZE = 17, 6
 _CROWD = 150
 _SELECT_ONE = "if (cb_obj.indices.length > 1) { cb_obj.indices = cb_obj.indices.slice(-1); }"
 # From the moment that the pointer is over the frame, as long as the part is shown.
@@ -50,8 +50,12 @@ class LabelView(FrameView):
     def __init__(self) -> None:
         super().__init__()
         self._mark = NEW_ROW
+        self._of: Hashable = None
+        self._points: Points = np.empty((0, 3))
+        # How many labels the browser has, as it said last, in each drawing of this frame.
+        self._counts: dict[float, int] = {}
         self._drawing = False
-        self._told: Callable[[Points | None], None] = lambda points: None
+        self._told: Callable[[Points | None, bool], None] = lambda points, drawn: None
         self._key_told: Callable[[str], None] = lambda key: None
         self.points = ColumnDataSource(self._data(np.empty((0, 3))))
         squares = self.figure.scatter(
@@ -73,20 +77,36 @@ class LabelView(FrameView):
         self.points.on_change("data", self._edited)
         self.keys.on_change("data", self._pressed)
 
-    def on_edit(self, tell: Callable[[Points | None], None]) -> None:
-        """Call a function with the labels after each edit; None: of a drawing that is gone."""
+    def on_edit(self, tell: Callable[[Points | None, bool], None]) -> None:
+        """Call a function after each edit.
+
+        It is given the labels, None where they are of a drawing that is gone, and whether the
+        browser shows them so.
+        """
         self._told = tell
 
     def on_key(self, tell: Callable[[str], None]) -> None:
         """Call a function with "next", "previous", "delete", "undo", ... for each such key."""
         self._key_told = tell
 
-    def show_points(self, points: Points) -> None:
-        """Put squares around the labels of a frame; none is selected then."""
+    def show_points(self, points: Points, of: Hashable) -> None:
+        """Put squares around the labels of a frame; none is selected then.
+
+        Parameters
+        ----------
+        points : ndarray
+            x, y (px) and row of each label.
+        of : hashable
+            What tells this frame from any other.
+        """
+        if of != self._of:
+            self._counts.clear()
+        self._of, self._points = of, points
         self._mark -= 1
+        self._counts[self._mark] = len(points)
         data = self._data(points)
-        # In a crowd large squares hide each other.
-        size = _SIZE if len(points) < _CROWD else _SIZE_IN_A_CROWD
+        # In a crowd large squares hide each other, and the frame.
+        size = min(_SIZE, max(_LEAST_SIZE, round(_SIZE * (_CROWD / max(1, len(points))) ** 0.5)))
 
         def change() -> None:
             self._squares.glyph.size = size
@@ -120,11 +140,18 @@ class LabelView(FrameView):
         if self._drawing:
             return
         rows = list(data["row"])
-        if not rows or rows[0] != self._mark:
-            self._told(None)
-            return
-        points = np.column_stack([data["x"], data["y"], rows]).astype(np.float64)
-        self._told(points[1:])
+        mark = rows[0] if rows else NEW_ROW
+        points = np.column_stack([data["x"], data["y"], rows]).astype(np.float64)[1:]
+        before = self._counts.get(mark, len(points))
+        if mark == self._mark:
+            self._counts[mark] = len(points)
+            self._told(points, True)
+        elif len(points) > before:
+            # Clicks that follow each other faster than the page is drawn.
+            self._counts[mark] = len(points)
+            self._told(np.vstack([self._points, points[before:]]), False)
+        else:
+            self._told(None, False)
 
     def _pressed(self, _: str, __: Any, data: Any) -> None:
         if len(data["key"]):

@@ -16,7 +16,14 @@ _NAMED = 5
 
 
 def frame_in_words(
-    frame: int, labels: int, proposed: int, model: str, *, empty: bool, screen_px: float
+    frame: int,
+    labels: int,
+    proposed: int,
+    model: str,
+    *,
+    empty: bool,
+    looking: bool,
+    screen_px: float,
 ) -> str:
     """Say what a frame holds, and what training makes of it.
 
@@ -30,6 +37,8 @@ def frame_in_words(
         Whose proposals.
     empty : bool
         Whether it was confirmed to hold no particle.
+    looking : bool
+        Whether the model is still looking at it.
     screen_px : float
         The side of a pixel of the screen, in pixels of the frame.
     """
@@ -47,6 +56,8 @@ def frame_in_words(
         said = f"Frame {frame}: no labels; training leaves it alone."
         if proposed:
             said += f" {circles}: no labels before you accept them."
+    if looking:
+        said += " Looking for proposals ..."
     if screen_px > 1:
         said += (
             f"\nA pixel of the screen is {screen_px:.1f} px of the frame: zoom in before you add "
