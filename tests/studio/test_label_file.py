@@ -10,6 +10,8 @@ import pytest
 from cloudtrainer.annotations import read_labels
 from cloudtrainer.errors import LabelError
 from cloudtrainer.studio.label_file import LabelFile, LabelsChangedError
+from cloudtrainer.training.found_videos import find_videos
+from cloudtrainer.training.hashes import ContentHashes
 from cloudtrainer.video import Video
 
 SPOTS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -164,6 +166,17 @@ def test_two_videos_whose_labels_would_have_one_name_are_refused(place):
     with pytest.raises(LabelError, match=r"rename one of the videos"):
         file.save(one_label())
     assert not (place.annotations / "unlabelled_particles.csv").exists()
+
+
+def test_the_trainer_reads_what_was_written_and_nothing_beside_it(place):
+    for name in ("beads.tif", "unlabelled.tif"):
+        file = opened(place, name)
+        file.read()
+        file.save(one_label())
+        file.set_empty(4, True)
+    found = find_videos(place, ContentHashes(place.cache / "hashes.json"))
+    assert [one.labels.values.tolist() for one in found.labelled] == [[[2, 3, 4]]] * 2
+    assert found.notes == []
 
 
 def test_empty_frames_are_remembered_apart_from_the_labels(place):

@@ -95,10 +95,14 @@ def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
     page.get_by_text("beads.tif").first.wait_for()
     part(page, "Label")
     status(page, rf"Frame 0: {len(before)} labels")
-    page.mouse.click(*on_screen(50, 90))
-    wait_until(lambda: len(in_frame(0)) == len(before) + 1)
-    (added,) = in_frame(0) - before
-    assert added == pytest.approx((50, 90), abs=0.5)
+    # The second one comes so soon that Bokeh takes it for half of a double click.
+    for place_px in ((50, 90), (20, 85)):
+        page.mouse.click(*on_screen(*place_px))
+    wait_until(lambda: len(in_frame(0)) == len(before) + 2)
+    added = in_frame(0) - before
+    assert sorted(added) == [
+        pytest.approx((20, 85), abs=0.5), pytest.approx((50, 90), abs=0.5)
+    ]  # fmt: skip
     assert (place.annotations / "originals" / labels.name).read_bytes() == original
     # A drag moves what it begins at, and nothing that was selected before.
     page.mouse.click(*on_screen(*selected))
@@ -107,16 +111,16 @@ def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
     page.mouse.move(*on_screen(dragged[0] + 6, dragged[1] + 3), steps=6)
     page.mouse.up()
     wait_until(lambda: dragged not in in_frame(0))
-    (moved,) = in_frame(0) - before - {added}
+    (moved,) = in_frame(0) - before - added
     assert moved == pytest.approx((dragged[0] + 6, dragged[1] + 3), abs=0.5)
     assert selected in in_frame(0)
     page.mouse.click(*on_screen(*selected))
     page.keyboard.press("Delete")
     wait_until(lambda: selected not in in_frame(0))
-    assert len(in_frame(0)) == len(before)
+    assert len(in_frame(0)) == len(before) + 1
     page.keyboard.press("ArrowRight")
     status(page, r"Frame 1: \d+ labels")
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("Control+z")
     wait_until(lambda: in_frame(0) == before)
     status(page, r"Frame 0: \d+ labels")

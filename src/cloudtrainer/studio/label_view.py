@@ -13,6 +13,20 @@ from cloudtrainer.studio.look import SKY, VERMILLION, in_turn
 _SIZE, _LEAST_SIZE = 17, 6
 _CROWD = 150
 _SELECT_ONE = "if (cb_obj.indices.length > 1) { cb_obj.indices = cb_obj.indices.slice(-1); }"
+# Bokeh takes a second click within 0.3 s for a double one, wherever it is.
+_REMEMBER_CLICK = "window.cloudtrainerLabelClick = [cb_obj.sx, cb_obj.sy];"
+_ADD_AT_SECOND_CLICK = """
+const [sx, sy] = window.cloudtrainerLabelClick ?? [-1e9, -1e9];
+const inside = (value, range) =>
+  value >= Math.min(range.start, range.end) && value <= Math.max(range.start, range.end);
+const at = [cb_obj.x, cb_obj.y];
+if (!draw.active || !draw.add || !inside(at[0], x_range) || !inside(at[1], y_range)) { return; }
+if (Math.hypot(cb_obj.sx - sx, cb_obj.sy - sy) < size / 2) { return; }
+const [x, y, row] = ['x', 'y', 'row'].map((name) => Array.from(points.get_column(name)));
+const near = size / 2 * Math.abs(x_range.end - x_range.start) / figure.frame_width;
+if (x.some((value, i) => Math.hypot(value - at[0], y[i] - at[1]) < near)) { return; }
+points.data = {x: [...x, at[0]], y: [...y, at[1]], row: [...row, new_row]};
+"""
 # From the moment that the pointer is over the frame, as long as the part is shown.
 _LISTEN = """
 window.cloudtrainerLabelKeys = (event) => {
@@ -69,6 +83,12 @@ class LabelView(FrameView):
         self.figure.toolbar.active_tap = self.draw
         self.figure.toolbar.active_drag = self.draw
         self.points.selected.js_on_change("indices", CustomJS(code=_SELECT_ONE))
+        second = {
+            "draw": self.draw, "points": self.points, "figure": self.figure, "size": _SIZE,
+            "x_range": self.figure.x_range, "y_range": self.figure.y_range, "new_row": NEW_ROW,
+        }  # fmt: skip
+        self.figure.js_on_event("tap", CustomJS(code=_REMEMBER_CLICK))
+        self.figure.js_on_event("doubletap", CustomJS(args=second, code=_ADD_AT_SECOND_CLICK))
         self.keys = ColumnDataSource({"key": [], "count": []})
         listen = CustomJS(
             args={"figure": self.figure, "keys": self.keys, "points": self.points}, code=_LISTEN
