@@ -110,13 +110,14 @@ def test_the_threshold_moves_the_circles_and_enters_the_analysis(place, asked):
     part.show_videos(place.video_files())
     part.look()
     own = load_model().threshold
-    assert part.threshold.value == pytest.approx(own, abs=0.005)
-    many = len(part.view.detections.data["x"])
+    assert part.found.threshold.value == pytest.approx(own, abs=0.005)
+    many = len(part.found.view.detections.data["x"])
     part.start()
     assert asked[-1][1]["config"]["analysis"]["threshold"] is None
-    part.threshold.value = 0.99
-    assert len(part.view.detections.data["x"]) < many
-    assert f"{len(part.view.detections.data['x'])} particles in frame 0" in part.count.object
+    part.found.threshold.value = 0.99
+    assert len(part.found.view.detections.data["x"]) < many
+    count = len(part.found.view.detections.data["x"])
+    assert f"{count} particles in frame 0" in part.found.count.object
     part.form.widgets["analysis.memory_frames"].value = "1"
     part.exposure.value = "0.01"
     part.start()
@@ -287,27 +288,27 @@ def test_a_preview_of_another_video_or_model_is_never_drawn(place):
     part.show_models()
     part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
     part.look()
-    assert len(part.view.detections.data["x"])
+    assert len(part.found.view.detections.data["x"])
     # The model was still looking at the first video when the second one was chosen.
     part.video.value = place.videos / "unlabelled.tif"
-    part._draw(0)
-    assert len(part.view.detections.data["x"]) == 0
+    part.found._draw(0)
+    assert len(part.found.view.detections.data["x"]) == 0
     part.look()
     alone = Preview(Video(place.videos / "unlabelled.tif"), load_model())
-    found = alone.find(0, part.threshold.value)
-    assert np.allclose(part.view.detections.data["x"], found["x"])
+    found = alone.find(0, part.found.threshold.value)
+    assert np.allclose(part.found.view.detections.data["x"], found["x"])
 
 
 def test_a_threshold_moved_by_hand_stays_with_another_model(place):
     part = AnalysisPart(place)
     part.show_videos([place.videos / "beads.tif"])
-    part._take_threshold(0.4267)
-    assert part.threshold.value == 0.43
-    part._take_threshold(0.2)
-    assert part.threshold.value == 0.2
-    part.threshold.value = 0.6
-    part._take_threshold(0.3)
-    assert part.threshold.value == 0.6
+    part.found._take_threshold(0.4267)
+    assert part.found.threshold.value == 0.43
+    part.found._take_threshold(0.2)
+    assert part.found.threshold.value == 0.2
+    part.found.threshold.value = 0.6
+    part.found._take_threshold(0.3)
+    assert part.found.threshold.value == 0.6
 
 
 def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
@@ -318,11 +319,11 @@ def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
         )
     part = AnalysisPart(place)
     part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
-    assert part.results.value == place.results / "a"
-    assert "Results of beads.tif" in part.result.numbers.object
+    assert part.results.choice.value == place.results / "a"
+    assert "Results of beads.tif" in part.results.result.numbers.object
     part.video.value = place.videos / "unlabelled.tif"
-    assert part.results.value is None
-    assert not part.result.layout.visible
-    part.results.value = place.results / "b"
-    assert "Results of gone.tif" in part.result.numbers.object
-    assert "in pixels and frames" in part.result.numbers.object
+    assert part.results.choice.value is None
+    assert not part.results.result.layout.visible
+    part.results.choice.value = place.results / "b"
+    assert "Results of gone.tif" in part.results.result.numbers.object
+    assert "in pixels and frames" in part.results.result.numbers.object
