@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from small_lab import wait_until
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector import load_model
@@ -137,6 +139,21 @@ def test_results_of_one_video_do_not_overwrite_each_other(place, asked):
     (place.results / "beads").mkdir()
     part.start()
     assert [wanted["out"].rsplit("/", 1)[1] for _, wanted in asked] == ["beads", "beads_2"]
+
+
+def test_two_that_run_and_wait_get_folders_of_their_own(place):
+    part = AnalysisPart(place)
+    part.show_videos(place.video_files())
+    with jobs.turn(place):
+        first, second = part.start(), part.start()
+        assert Path(first.request["out"]).name == "beads"
+        assert Path(second.request["out"]).name == "beads_2"
+        for job in (second, first):
+            part.stop_button.clicks += 1
+            assert job.stop_is_asked
+            wait_until(lambda job=job: job.state == "stopped")
+            part.refresh()
+    assert "nothing was kept" in part.status.object
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "abc", "nan", "inf"])

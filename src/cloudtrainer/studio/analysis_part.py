@@ -106,7 +106,7 @@ class AnalysisPart:
         config = Config.from_dict(values)
         asked = {
             "video": str(Path(self.video.value).resolve()),
-            "out": str(out or new_folder(self.place, Path(self.video.value))),
+            "out": str(out or self._new_folder()),
             "model": self.model.value or None,
             "config": config.to_dict(),
             "pixel_size_um": _given(self.pixel_size),
@@ -129,10 +129,11 @@ class AnalysisPart:
 
     def refresh(self) -> None:
         """Show how far the newest analysis is, and the results that there are."""
-        job = jobs.newest(self.place, "analysis")
+        # One that works is shown, and can be stopped, also when a later one was stopped.
+        job = next(iter(self._living()[::-1]), jobs.newest(self.place, "analysis"))
         state = job.state if job is not None else None
         living = state in jobs.LIVING
-        self.stop_button.disabled = not living
+        self.stop_button.disabled = job is None or not living or job.stop_is_asked
         self.bar.visible = living
         if self._seen is None:
             self.results.refresh()
@@ -143,7 +144,9 @@ class AnalysisPart:
         done, total = progress.get("done", 0), progress.get("total", 1)
         self.bar.value = int(100 * done / max(1, total))
         name = Path(str(job.request.get("video", ""))).name
-        if not progress:
+        if job.stop_is_asked:
+            running = "stopping ..."
+        elif not progress:
             running = "getting ready ..."
         elif done < total:
             running = f"{done} of {total} frames, {in_words(progress['seconds_left'])} left"
@@ -223,6 +226,13 @@ class AnalysisPart:
         polarity: Polarity = self.form.widgets["analysis.polarity"].value
         return polarity
 
+    def _living(self) -> list[jobs.Job]:
+        return [job for job in jobs.living_jobs(self.place) if job.kind == "analysis"]
+
+    def _new_folder(self) -> Path:
+        waiting = [str(job.request.get("out")) for job in jobs.living_jobs(self.place)]
+        return new_folder(self.place, Path(self.video.value), waiting)
+
     def _start(self, _: Any) -> None:
         self.said.object = ""
         try:
@@ -231,9 +241,10 @@ class AnalysisPart:
             self.said.object = sentence(str(error), "wrong")
 
     def _stop(self, _: Any) -> None:
-        mine = [job for job in jobs.living_jobs(self.place) if job.kind == "analysis"]
+        mine = [job for job in self._living() if not job.stop_is_asked]
         if mine:
             mine[-1].stop()
+            self.refresh()
 
 
 def _optional(name: str, placeholder: str = "") -> Any:

@@ -1,6 +1,7 @@
 """The results of a workspace: which there are, of which video, and those that are shown."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,14 @@ class ResultsList:
             self.result.show(self.choice.value)
 
 
-def new_folder(place: Workspace, video: Path) -> Path:
-    """Return a folder for the results of a video that is not there yet."""
+def new_folder(place: Workspace, video: Path, taken: Sequence[str] = ()) -> Path:
+    """Return a folder for the results of a video that is not there yet, and none of those taken."""
     stem = video.name if video.is_dir() else video.name.split(".")[0] or "video"
-    folder, again = place.results / stem, 1
-    while folder.exists():
+    folder, again = place.results.resolve() / stem, 1
+    while folder.exists() or str(folder) in taken:
         again += 1
-        folder = place.results / f"{stem}_{again}"
-    return folder.resolve()
+        folder = folder.with_name(f"{stem}_{again}")
+    return folder
 
 
 def _video_of(folder: Path) -> str:
