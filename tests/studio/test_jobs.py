@@ -156,7 +156,9 @@ def test_a_stop_that_comes_when_all_is_written_loses_nothing(place, monkeypatch)
 def test_an_analysis_is_the_same_as_by_the_library(place, tmp_path):
     from cloudtrainer.analysis import analyze
 
-    job = jobs.start(place, "analysis", request(place, exposure_s=0.01))
+    job = jobs.start(
+        place, "analysis", request(place, given={"exposure_s": 0.01, "frames": [0, None]})
+    )
     wait_until(lambda: job.state not in jobs.LIVING, 120)
     assert job.state == "done", job.log
     assert job.progress["done"] == job.progress["total"] == 30

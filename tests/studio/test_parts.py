@@ -121,14 +121,13 @@ def test_the_threshold_moves_the_circles_and_enters_the_analysis(place, asked):
     count = len(part.found.view.detections.data["x"])
     assert f"{count} particles in frame 0" in part.found.count.object
     part.form.widgets["analysis.memory_frames"].value = "1"
-    part.exposure.value = "0.01"
+    part.given.widgets["exposure_s"].value = "0.01"
     part.start()
     kind, wanted = asked[-1]
     assert kind == "analysis"
     assert wanted["config"]["analysis"]["threshold"] == 0.99
     assert wanted["config"]["analysis"]["memory_frames"] == 1
-    assert wanted["exposure_s"] == 0.01
-    assert wanted["pixel_size_um"] is None
+    assert wanted["given"] == {"exposure_s": 0.01}
     assert wanted["model"] is None
 
 
@@ -160,7 +159,7 @@ def test_two_that_run_and_wait_get_folders_of_their_own(place):
 def test_a_calibration_that_cannot_be_right_is_refused(place, asked, text):
     part = AnalysisPart(place)
     part.show_videos(place.video_files())
-    part.pixel_size.value = text
+    part.given.widgets["pixel_size_um"].value = text
     with pytest.raises(CalibrationError, match="Pixel size"):
         part.start()
     part.start_button.clicks += 1

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 
-from cloudtrainer.config import Config
-from cloudtrainer.errors import CalibrationError, CloudTrainerError, VideoError
+from cloudtrainer.config import AnalysisSettings, Config
+from cloudtrainer.errors import CloudTrainerError, VideoError
 from cloudtrainer.studio import jobs
 from cloudtrainer.studio.cost import in_words
 from cloudtrainer.studio.fields import form_fields
 from cloudtrainer.studio.form import SettingsForm
 from cloudtrainer.studio.found_view import FoundView
+from cloudtrainer.studio.given_fields import GivenFields
+from cloudtrainer.studio.linking_view import LinkingView
 from cloudtrainer.studio.look import CARD, sentence
+from cloudtrainer.studio.page_words import in_page_words
 from cloudtrainer.studio.results_list import ResultsList, new_folder
 from cloudtrainer.workspace import Workspace
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from cloudtrainer.inference import Polarity
 
 BUNDLED = "bundled model"
-_THRESHOLD = "analysis.threshold"
+# What has a slider over the frames.
+_ON_SLIDERS = ("analysis.threshold", "analysis.search_range_px")
 
 
 class AnalysisPart:
@@ -38,23 +42,24 @@ class AnalysisPart:
         self.place = place
         self.video = pn.widgets.Select(label="Video", options={}, width=250)
         self.model = pn.widgets.Select(label="Model", options={}, width=300)
-        self.pixel_size = _optional("Pixel size [um]")
-        self.interval = _optional("Frame interval [s]")
-        self.exposure = _optional("Exposure [s]", "unknown")
+        self.given = GivenFields()
         names = [name for name in form_fields() if name.startswith("analysis.")]
-        self.form = SettingsForm(names=[name for name in names if name != _THRESHOLD])
+        self.form = SettingsForm(names=[name for name in names if name not in _ON_SLIDERS])
         self.start_button = pn.widgets.Button(label="Analyse", color="primary", width=110)
         self.stop_button = pn.widgets.Button(label="Stop", color="danger", width=90)
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.status = pn.pane.HTML("", sizing_mode="stretch_width")
         self.bar = pn.indicators.Progress(value=0, max=100, width=320, height=18)
         self.found = FoundView()
+        self.linking = LinkingView(self.found, self._settings)
         self.results = ResultsList(place, linked=linked)
         self._seen: tuple[str, str] | None = None
         self._quiet = False
         for widget in (self.video, self.model):
             widget.param.watch(self._chosen, "value")
         self.form.widgets["analysis.polarity"].param.watch(self._chosen, "value")
+        for name in ("memory_frames", "linking_engine", "split_merge_range_px"):
+            self.form.widgets[f"analysis.{name}"].param.watch(self.linking.relink, "value")
         self.start_button.on_click(self._start)
         self.stop_button.on_click(self._stop)
         self.layout = self._layout()
@@ -69,7 +74,7 @@ class AnalysisPart:
         value = options.get(chosen or "", before if before in videos else None)
         self.video.value = value or (videos[0] if videos else None)
         self._quiet = False
-        if self.video.value != before or not self.found.is_current:
+        if self.video.value != before or self.found.preview is None:
             self._chosen(None)
 
     def show_models(self) -> None:
@@ -103,15 +108,14 @@ class AnalysisPart:
             raise VideoError("Choose a video first.")
         values = self.form.config.to_dict()
         values["analysis"]["threshold"] = self.found.chosen_threshold
-        config = Config.from_dict(values)
+        values["analysis"]["search_range_px"] = self.linking.chosen_range_px
+        config, given = Config.from_dict(values), self.given.read()
         asked = {
             "video": str(Path(self.video.value).resolve()),
             "out": str(out or self._new_folder()),
-            "model": self.model.value or None,
+            "model": None if self.given.twin.value else self.model.value or None,
             "config": config.to_dict(),
-            "pixel_size_um": _given(self.pixel_size),
-            "frame_interval_s": _given(self.interval),
-            "exposure_s": _given(self.exposure),
+            "given": given,
         }
         job = jobs.start(self.place, "analysis", asked)
         self.refresh()
@@ -158,7 +162,7 @@ class AnalysisPart:
             "done": sentence(f"{name}: done, see Results below.", "good"),
             "stopped": sentence(f"{name}: stopped, nothing was kept."),
             "interrupted": sentence(f"{name}: the process was killed; analyse again.", "wrong"),
-            "failed": sentence(str(job.told.get("message", "It failed.")), "wrong"),
+            "failed": sentence(in_page_words(str(job.told.get("message", "It failed."))), "wrong"),
         }[str(state)]
         now = (job.name, str(state))
         if self._seen != now and state == "done":
@@ -172,6 +176,7 @@ class AnalysisPart:
     def look(self) -> None:
         """Find the particles of the frame shown, and wait for it, as a notebook does."""
         self.found.look()
+        self.linking.look()
 
     def _layout(self) -> Any:
         running = (
@@ -182,7 +187,10 @@ class AnalysisPart:
         )
         return pn.Column(
             *self._choices(),
-            pn.Row(pn.Column(self.found.controls, *running, width=350), self.found.view.pane),
+            pn.Row(
+                pn.Column(self.found.controls, self.linking.controls, *running, width=350),
+                self.found.view.pane,
+            ),
             self.results.layout,
             sizing_mode="stretch_width",
         )
@@ -190,17 +198,25 @@ class AnalysisPart:
     @property
     def choice(self) -> Any:
         """The video, the model and the threshold over its frames, without buttons and results."""
-        return pn.Column(*self._choices(), pn.Row(self.found.controls, self.found.view.pane))
+        looking = pn.Column(self.found.controls, self.linking.controls, width=350)
+        return pn.Column(*self._choices(), pn.Row(looking, self.found.view.pane))
 
     @property
     def progress(self) -> Any:
         """How far the newest analysis is, and its results."""
         return pn.Column(pn.Row(self.bar, self.status), self.results.result.layout)
 
-    def _choices(self) -> tuple[Any, Any]:
+    def _choices(self) -> tuple[Any, ...]:
         return (
-            pn.Row(self.video, self.model, self.pixel_size, self.interval, self.exposure),
-            pn.Card(self.form.layout, title="More settings", collapsed=True, **CARD),
+            pn.Row(self.video, self.model, *self.given.calibration),
+            pn.Card(
+                self.form.layout,
+                self.given.part_and_twin,
+                title="More settings",
+                collapsed=True,
+                **CARD,
+            ),
+            self.given.material_card,
         )
 
     def _chosen(self, _: Any) -> None:
@@ -212,14 +228,17 @@ class AnalysisPart:
             self.found.say("No videos yet: add some in the part Data.", "help")
             return
         try:
+            self.linking.clear()
             video = self.found.choose(path, self.model.value or None, self._polarity)
         except (CloudTrainerError, OSError) as error:
             self.found.say(str(error), "wrong")
             self.start_button.disabled = True
             return
-        self.pixel_size.placeholder = _stated(video.pixel_size_um)
-        self.interval.placeholder = _stated(video.frame_interval_s)
+        self.given.of_video(video)
         self.results.of_video(path)
+
+    def _settings(self) -> AnalysisSettings:
+        return self.form.config.analysis
 
     @property
     def _polarity(self) -> "Polarity":
@@ -238,38 +257,10 @@ class AnalysisPart:
         try:
             self.start()
         except CloudTrainerError as error:
-            self.said.object = sentence(str(error), "wrong")
+            self.said.object = sentence(in_page_words(str(error)), "wrong")
 
     def _stop(self, _: Any) -> None:
         mine = [job for job in self._living() if not job.stop_is_asked]
         if mine:
             mine[-1].stop()
             self.refresh()
-
-
-def _optional(name: str, placeholder: str = "") -> Any:
-    return pn.widgets.TextInput(label=name, placeholder=placeholder, width=135)
-
-
-def _stated(value: float | None) -> str:
-    return f"{value:.5g} (file)" if value else "unknown"
-
-
-def _given(widget: Any) -> float | None:
-    """Return the number that a widget holds; None where it is empty.
-
-    Raises
-    ------
-    CalibrationError
-        It holds no positive number.
-    """
-    text = str(widget.value).strip()
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise CalibrationError(f"{widget.label}: {text!r} is not a positive number")
-    return value

@@ -1,6 +1,7 @@
 """What a model finds in single frames of a video, at a threshold that is moved by hand."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import panel as pn
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio.frame_view import FrameView
 from cloudtrainer.studio.look import sentence
+from cloudtrainer.studio.page_words import THRESHOLD_LABEL, in_page_words
 from cloudtrainer.video import Video
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class FoundView:
     def __init__(self) -> None:
         self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, width=320)
         self.threshold = pn.widgets.FloatSlider(
-            label="Threshold: least probability", start=_LEAST_THRESHOLD,
+            label=THRESHOLD_LABEL, start=_LEAST_THRESHOLD,
             end=_MOST_THRESHOLD, step=0.01,
             value=0.5, width=320,
         )  # fmt: skip
@@ -46,6 +48,7 @@ class FoundView:
         self._wanted: tuple[int, float] | None = None
         self._looking = False
         self._quiet = False
+        self._told: list[Callable[[], None]] = []
         self.frame.param.watch(self._moved, "value")
         self.threshold.param.watch(self._moved, "value")
         self.controls = pn.Column(self.frame, self.view.contrast, self.threshold, self.count)
@@ -57,9 +60,13 @@ class FoundView:
         return None if own else float(self.threshold.value)
 
     @property
-    def is_current(self) -> bool:
-        """Whether a model has looked at the video that is chosen."""
-        return self._preview_now() is not None
+    def preview(self) -> "Preview | None":
+        """The model at work on the video that is chosen now; None before its first look."""
+        return self._preview if self._preview_of == self._asked else None
+
+    def on_found(self, tell: Callable[[], None]) -> None:
+        """Call a function whenever other circles were drawn, once somebody sees the part."""
+        self._told.append(tell)
 
     def choose(self, path: Path, model: str | None, polarity: "Polarity") -> Video:
         """Look at another video, or with another model.
@@ -91,7 +98,7 @@ class FoundView:
 
     def say(self, text: str, kind: str) -> None:
         """Say something in place of the number of particles."""
-        self.count.object = sentence(text, kind)
+        self.count.object = sentence(in_page_words(text), kind)
 
     def wake(self) -> None:
         """Find particles from now on in each frame that is shown."""
@@ -109,7 +116,7 @@ class FoundView:
             return
         if event.obj is self.frame:
             self.view.show_frame(event.new)
-        preview = self._preview_now()
+        preview = self.preview
         if preview is not None and event.obj is self.threshold and preview.knows(self.frame.value):
             self._draw(self.frame.value)
         else:
@@ -142,10 +149,6 @@ class FoundView:
         finally:
             self._looking = False
 
-    def _preview_now(self) -> "Preview | None":
-        """Return the preview if it is that of the video and the model that are chosen now."""
-        return self._preview if self._preview_of == self._asked else None
-
     def _find(self, number: int) -> None:
         # PyTorch is imported when a frame is first looked at: the page is there before.
         from cloudtrainer.detector import load_model
@@ -154,7 +157,7 @@ class FoundView:
         asked = self._asked
         if asked is None:
             return
-        preview = self._preview_now()
+        preview = self.preview
         if preview is None:
             video, model, polarity = asked
             preview = Preview(Video(video), load_model(model), polarity)
@@ -162,7 +165,7 @@ class FoundView:
         preview.find(number, self.threshold.value)
 
     def _draw(self, number: int) -> None:
-        preview = self._preview_now()
+        preview = self.preview
         if preview is None or number != self.frame.value:
             return
         self._take_threshold(preview.model.threshold)
@@ -172,6 +175,8 @@ class FoundView:
         mine = self.threshold.value == own
         hint = "the model's own threshold" if mine else f"the model's own threshold is {own:g}"
         self.say(f"{len(found)} particles in frame {number} ({hint}).", "plain")
+        for tell in self._told if self._awake else ():
+            tell()
 
     def _take_threshold(self, own: float) -> None:
         """Move the slider to a new model's own threshold, unless it was moved by hand."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import panel as pn
 
 from cloudtrainer.studio.look import sentence
+from cloudtrainer.studio.page_words import in_page_words
 
 _FIGURES = {
     "msd": "MSD",
@@ -115,7 +116,9 @@ def _numbers(summary: dict[str, Any]) -> str:
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items()
     )
-    warnings = "".join(f"<li>{escape(str(one))}</li>" for one in summary.get("warnings", []))
+    warnings = "".join(
+        f"<li>{escape(in_page_words(str(one)))}</li>" for one in summary.get("warnings", [])
+    )
     told = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
     return f'<dl class="row">{cells}</dl>{told}'
 

@@ -100,6 +100,10 @@ def _analyse(job: Job) -> dict[str, Any]:
     asked = job.request
     begun = time.monotonic()
     out = Path(asked["out"])
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in asked.get("given", {}).items()
+    }
 
     def show(done: int, total: int) -> None:
         if job.stop_is_asked:
@@ -116,9 +120,7 @@ def _analyse(job: Job) -> dict[str, Any]:
                 out,
                 asked.get("model"),
                 config=Config.from_dict(asked["config"]),
-                pixel_size_um=asked.get("pixel_size_um"),
-                frame_interval_s=asked.get("frame_interval_s"),
-                exposure_s=asked.get("exposure_s"),
+                **given,
                 progress=show,
                 say=_say(job),
             )
