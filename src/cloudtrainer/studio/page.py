@@ -14,7 +14,6 @@ from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_STYLE_SHEETS = "static/extensions/panel/"
 _ANALYSE = 2
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
@@ -94,10 +93,6 @@ class Page:
 def make_page(place: Workspace) -> Any:
     """Return what is shown in a new tab of a browser."""
     pn.extension("tabulator", raw_css=[_CSS], notifications=False)
-    if pn.state.curdoc is not None:
-        # Panel tells its style sheets' address when the page is drawn, and takes those of what is
-        # made before from the internet.
-        pn.state.curdoc.template_variables["dist_url"] = _STYLE_SHEETS
     page = Page(place)
     pn.state.onload(page.begin)
     return page.layout
