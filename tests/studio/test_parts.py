@@ -187,7 +187,7 @@ def test_results_show_numbers_and_warnings_as_text(tmp_path):
     folder = tmp_path / "a'b <i>"
     folder.mkdir()
     (folder / "summary.json").write_text(json.dumps(summary(warnings=["<script>1</script>"])))
-    view = ResultView(linked=True)
+    view = ResultView(tmp_path, linked=True)
     view.show(folder)
     shown = view.numbers.object
     assert "0.40 µm²/s (95%: 0.30 to 0.50)" in shown
@@ -199,7 +199,7 @@ def test_results_show_numbers_and_warnings_as_text(tmp_path):
 
 def test_a_damaged_summary_is_told(tmp_path):
     (tmp_path / "summary.json").write_text("{")
-    view = ResultView(linked=False)
+    view = ResultView(tmp_path, linked=False)
     view.show(tmp_path)
     assert "cannot be read" in view.numbers.object
 

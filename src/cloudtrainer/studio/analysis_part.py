@@ -209,16 +209,14 @@ class AnalysisPart:
     def _choices(self) -> tuple[Any, ...]:
         return (
             pn.Row(self.video, self.model, *self.given.calibration),
-            pn.Row(
-                pn.Card(
-                    self.form.layout,
-                    self.given.part_and_twin,
-                    title="More settings",
-                    collapsed=True,
-                    **CARD,
-                ),
-                self.given.material_card,
+            pn.Card(
+                self.form.layout,
+                self.given.part_and_twin,
+                title="More settings",
+                collapsed=True,
+                **CARD,
             ),
+            self.given.material_card,
         )
 
     def _chosen(self, _: Any) -> None:

@@ -27,7 +27,7 @@ class ResultsList:
     def __init__(self, place: Workspace, *, linked: bool) -> None:
         self.place = place
         self.choice = pn.widgets.Select(label="Results", options={}, width=400)
-        self.result = ResultView(linked=linked)
+        self.result = ResultView(place.videos, linked=linked)
         self._video = ""
         self._videos_of: dict[Path, str] = {}
         self.choice.param.watch(self._chosen, "value")

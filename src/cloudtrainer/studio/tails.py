@@ -12,50 +12,81 @@ from cloudtrainer.studio.look import in_turn
 
 # Okabe & Ito's colours that are told from each other, and stand out on dark and on light ground.
 TRACK_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7"]
-_COLUMNS = ("x0", "y0", "x1", "y1", "particle", "colour")
 
 
 class Tails:
-    """Lines over a frame, each particle in its own of six colours.
+    """Lines over a frame, each particle in one of six colours, with circles where it is now.
 
     Parameters
     ----------
     view : FrameView
         The frame.
-    about : tuple of (str, str)
-        What else is told under the mouse: a heading and a column.
+    about : dict of str, optional
+        Numbers that are told under the mouse beside the track's: headings by column.
     """
 
-    def __init__(self, view: FrameView, *about: tuple[str, str]) -> None:
+    def __init__(self, view: FrameView, about: dict[str, str] | None = None) -> None:
         self.view = view
-        self._about = tuple(column for _, column in about)
-        self.source = ColumnDataSource({name: [] for name in (*_COLUMNS, *self._about)})
+        self._about = tuple(about or {})
+        names = ("particle", "colour", *self._about)
+        self.source = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", *names)})
+        self.heads = ColumnDataSource({name: [] for name in ("x", "y", *names)})
         mapper = LinearColorMapper(palette=TRACK_COLOURS, low=-0.5, high=len(TRACK_COLOURS) - 0.5)
+        colour = {"field": "colour", "transform": mapper}
         lines = view.figure.segment(
-            "x0", "y0", "x1", "y1", source=self.source, line_width=2,
-            line_color={"field": "colour", "transform": mapper},
-        )  # fmt: skip
-        told = [("track", "@particle"), *((heading, f"@{column}") for heading, column in about)]
-        view.figure.add_tools(HoverTool(renderers=[lines], tooltips=told))
+            "x0", "y0", "x1", "y1", source=self.source, line_width=2, line_color=colour
+        )
+        circles = view.figure.scatter(
+            "x", "y", source=self.heads, size=11, line_width=2, line_color=colour, fill_alpha=0
+        )
+        told = [("track", "@particle")]
+        told += [(heading, f"@{column}{{%.3g}}") for column, heading in (about or {}).items()]
+        view.figure.add_tools(
+            HoverTool(
+                renderers=[lines, circles],
+                tooltips=told,
+                formatters={f"@{column}": "printf" for column in self._about},
+            )
+        )
 
-    def show(self, tracks: pd.DataFrame, about: dict[str, NDArray[Any]] | None = None) -> None:
-        """Show tracks ``particle, frame, x, y``; what is told of them is by the particle's number.
+    def show(
+        self,
+        tracks: pd.DataFrame,
+        now: int | None = None,
+        about: dict[str, NDArray[np.float32]] | None = None,
+    ) -> None:
+        """Show tracks.
 
         Parameters
         ----------
         tracks : DataFrame
-            The positions that are joined by lines.
+            The positions ``particle, frame, x, y`` that are joined by lines.
+        now : int, optional
+            The frame whose positions get circles.
         about : dict of ndarray, optional
-            For each column that is told, texts by the particle's number.
+            The numbers that are told, by column and then by the particle's number.
         """
         data = segments(tracks)
+        here = tracks[tracks["frame"] == now]
+        heads = {name: here[name].to_numpy(np.float32) for name in ("x", "y")}
+        heads["particle"] = here["particle"].to_numpy(np.int32)
+        heads["colour"] = heads["particle"] % len(TRACK_COLOURS)
         for column in self._about:
-            data[column] = (about or {})[column][data["particle"]]
-        in_turn(lambda: self.source.update(data=data), self.view.pane)
+            for one in (data, heads):
+                one[column] = (about or {})[column][one["particle"]]
+
+        def change() -> None:
+            self.source.data = data
+            self.heads.data = heads
+
+        in_turn(change, self.view.pane)
 
     def clear(self) -> None:
         """Show no tracks."""
-        self.show(pd.DataFrame({name: [] for name in ("particle", "frame", "x", "y")}))
+        self.show(
+            pd.DataFrame({name: [] for name in ("particle", "frame", "x", "y")}),
+            about={column: np.empty(0, np.float32) for column in self._about},
+        )
 
 
 def segments(tracks: pd.DataFrame) -> dict[str, NDArray[Any]]:
