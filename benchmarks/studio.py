@@ -2,9 +2,9 @@
 
 A 512 x 512 px video with 500 particles a frame, Chromium without a window, the server on the same
 machine. The threshold is moved by the keyboard, and the time is taken in the browser: from the key
-to the second picture after the circles have changed. The same for the linking range, to the links of
-20 frames. Then the time that the page expects of a run of the preset "quick look on a CPU", beside
-the time that the run takes.
+to the second picture after the circles have changed. The same for the linking range, to the links
+of 20 frames. Then the time that the page expects of a run of the preset "quick look on a CPU",
+beside the time that the run takes.
 """
 
 import json

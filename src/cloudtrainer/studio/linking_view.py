@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cloudtrainer.tracking import SearchRange
 
 FRAMES_LINKED = 20
+# While the threshold moves, the circles follow, and the links when it rests.
+_REST_S = 0.2
 _LEAST_PX, _MOST_PX, _STEP_PX = 0.5, 40.0, 0.1
 
 
@@ -127,6 +129,8 @@ class LinkingView:
                     self._say(f"Looking at {FRAMES_LINKED} frames for links ...", "help")
                     self.tails.clear()
                     await asyncio.to_thread(self._detect, preview, number)
+                if self._run is None or self._run.of[:3] != self._asked_of(preview, number):
+                    await asyncio.sleep(_REST_S)
                 if not self._stale:
                     self._draw(preview, await asyncio.to_thread(self._link, preview, number))
         finally:
@@ -188,14 +192,16 @@ class LinkingView:
         """Return what was found in the frames around one, and keep it: the range may be moved."""
         from cloudtrainer.tracking import suggest_search_range
 
-        threshold = self.found.threshold.value
-        of = (preview, number, threshold, memory)
+        of = (*self._asked_of(preview, number), memory)
         if self._run is None or self._run.of != of:
             numbers = around(number, len(preview.video))
-            tables = [preview.find(one, threshold).assign(frame=one) for one in numbers]
+            tables = [preview.find(one, of[2]).assign(frame=one) for one in numbers]
             detections = pd.concat(tables, ignore_index=True)[["frame", "x", "y"]]
             self._run = _Run(of, detections, suggest_search_range(detections, memory))
         return self._run
+
+    def _asked_of(self, preview: "Preview", number: int) -> tuple[Any, ...]:
+        return preview, number, self.found.threshold.value
 
     def _show_range(self, value: float) -> None:
         self._quiet = True
