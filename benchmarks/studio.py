@@ -129,7 +129,7 @@ def main() -> None:
             page.get_by_text("links up to").wait_for(timeout=120_000)
             took = {
                 "threshold": redraws(page, 3, "probability"),
-                "linking range": redraws(page, 4, "x0"),
+                "linking range": redraws(page, 4, "x_track"),
             }
             browser.close()
         finally:

@@ -9,7 +9,7 @@ from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio import jobs
 from cloudtrainer.studio.analysis_part import AnalysisPart
 from cloudtrainer.studio.linking_view import around
-from cloudtrainer.studio.tails import TRACK_COLOURS, segments
+from cloudtrainer.studio.tails import TRACK_COLOURS, lines_by_colour
 from cloudtrainer.tracking import link_detections, suggest_search_range
 
 
@@ -24,6 +24,12 @@ def part(place, monkeypatch):
     return part
 
 
+def drawn_links(part):
+    """Count the pairs of neighbouring points of the lines without a gap between them."""
+    lines = [source.data["x_track"] for source in part.linking.tails.lines]
+    return sum(int(np.isfinite(np.diff(x)).sum()) for x in lines)
+
+
 def test_the_range_is_suggested_from_the_frames_and_moved_by_hand(part):
     part.look()
     part.start()
@@ -35,13 +41,13 @@ def test_the_range_is_suggested_from_the_frames_and_moved_by_hand(part):
     linked = link_detections(found, suggested.value_px, 3, 1).tracks
     links = len(linked) - linked["particle"].nunique()
     assert f"{links} links up to" in part.linking.said.object
-    assert len(part.linking.tails.source.data["x0"]) == links
+    assert drawn_links(part) == links
     assert f"suggest {suggested.value_px:.1f} px" in part.linking.said.object
 
     part.linking.range_px.value = 0.6
     assert not part.linking.from_data.value
     part.linking.look()
-    assert len(part.linking.tails.source.data["x0"]) < links
+    assert drawn_links(part) < links
     assert "cuts off steps" in part.linking.said.object
     part.linking.range_px.value = 39.0
     part.linking.look()
@@ -68,9 +74,9 @@ def test_tracks_of_another_video_are_never_drawn(part, place):
     preview = part.found.preview
     made = part.linking._link(preview, 0)
     part.video.value = place.videos / "unlabelled.tif"
-    assert len(part.linking.tails.source.data["x0"]) == 0
+    assert drawn_links(part) == 0
     part.linking._draw(preview, made)
-    assert len(part.linking.tails.source.data["x0"]) == 0
+    assert drawn_links(part) == 0
 
 
 def test_what_speaks_against_linking_is_told(part, monkeypatch):
@@ -81,7 +87,7 @@ def test_what_speaks_against_linking_is_told(part, monkeypatch):
     monkeypatch.setattr("cloudtrainer.tracking.link_detections", refuse)
     part.linking.look()
     assert "“Memory [frames]” 1" in part.linking.said.object
-    assert len(part.linking.tails.source.data["x0"]) == 0
+    assert drawn_links(part) == 0
 
 
 @pytest.mark.parametrize(
@@ -96,9 +102,10 @@ def test_lines_join_successive_positions_of_each_track():
     tracks = pd.DataFrame(
         {"particle": [7, 2, 7, 2, 7], "frame": [3, 0, 0, 1, 1], "x": [9.0, 1, 5, 2, 6], "y": 0.0}
     )
-    data = segments(tracks)
-    assert data["particle"].tolist() == [2, 7, 7]
-    assert data["x0"].tolist() == [1, 5, 6]
-    assert data["x1"].tolist() == [2, 6, 9]
-    assert np.array_equal(data["colour"], np.array([2, 1, 1]))
-    assert len(set(TRACK_COLOURS)) == 6
+    lines = lines_by_colour(tracks.assign(particle=tracks["particle"].replace(7, 8)))
+    assert len(lines) == len(set(TRACK_COLOURS)) == 6
+    # Both are of one colour: 2 and 8.
+    assert lines[2]["particle"].tolist() == [2, 2, 2, 8, 8, 8]
+    x = lines[2]["x_track"]
+    assert np.array_equal(x, np.array([1, 2, np.nan, 5, 6, 9], np.float32), equal_nan=True)
+    assert all(len(lines[one]["x_track"]) == 0 for one in (0, 1, 3, 4, 5))

@@ -167,10 +167,12 @@ def test_the_frame_that_is_due_is_shown_and_late_ones_are_left_out():
     assert [player.due(100 + seconds) for seconds in (0.0, 0.09, 1.0, 60.0)] == [5, 5, 15, 49]
     player.tail.value = 3
     player.frame.value = 30
-    data, heads = player.tails.source.data, player.tails.heads.data
+    heads = player.tails.heads.data
     here = tracks[tracks["frame"] == 30]
     assert np.allclose(heads["x"], here["x"])
-    assert len(data["x0"]) == 3 * 4
+    # Tracks 0 to 3 have colours of their own.
+    lengths = [len(source.data["x_track"]) for source in player.tails.lines]
+    assert sum(lengths) == 4 * 4 + 3
     assert np.allclose(heads["D"], [0.3, 0.5, np.nan, np.nan], equal_nan=True)
     assert "Frame 30, 3 s, 4 measured tracks" in player.said.object
 

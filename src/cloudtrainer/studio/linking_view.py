@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FRAMES_LINKED = 20
 # While the threshold moves, the circles follow, and the links when it rests.
-_REST_S = 0.2
+_REST_S = 0.4
 _LEAST_PX, _MOST_PX, _STEP_PX = 0.5, 40.0, 0.1
 
 

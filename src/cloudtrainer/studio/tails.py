@@ -28,14 +28,19 @@ class Tails:
     def __init__(self, view: FrameView, about: dict[str, str] | None = None) -> None:
         self.view = view
         self._about = tuple(about or {})
-        names = ("particle", "colour", *self._about)
-        self.source = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", *names)})
-        self.heads = ColumnDataSource({name: [] for name in ("x", "y", *names)})
+        names = ("particle", *self._about)
+        # One line of each colour, with gaps: thousands of single ones take long to paint.
+        self.lines = [
+            ColumnDataSource({name: [] for name in ("x_track", "y_track", *names)})
+            for _ in TRACK_COLOURS
+        ]
+        self.heads = ColumnDataSource({name: [] for name in ("x", "y", "colour", *names)})
         mapper = LinearColorMapper(palette=TRACK_COLOURS, low=-0.5, high=len(TRACK_COLOURS) - 0.5)
         colour = {"field": "colour", "transform": mapper}
-        lines = view.figure.segment(
-            "x0", "y0", "x1", "y1", source=self.source, line_width=2, line_color=colour
-        )
+        drawn = [
+            view.figure.line("x_track", "y_track", source=source, line_width=2, line_color=one)
+            for source, one in zip(self.lines, TRACK_COLOURS, strict=True)
+        ]
         circles = view.figure.scatter(
             "x", "y", source=self.heads, size=11, line_width=2, line_color=colour, fill_alpha=0
         )
@@ -43,7 +48,7 @@ class Tails:
         told += [(heading, f"@{column}{{%.3g}}") for column, heading in (about or {}).items()]
         view.figure.add_tools(
             HoverTool(
-                renderers=[lines, circles],
+                renderers=[*drawn, circles],
                 tooltips=told,
                 formatters={f"@{column}": "printf" for column in self._about},
             )
@@ -66,17 +71,18 @@ class Tails:
         about : dict of ndarray, optional
             The numbers that are told, by column and then by the particle's number.
         """
-        data = segments(tracks)
+        lines = lines_by_colour(tracks)
         here = tracks[tracks["frame"] == now]
         heads = {name: here[name].to_numpy(np.float32) for name in ("x", "y")}
         heads["particle"] = here["particle"].to_numpy(np.int32)
         heads["colour"] = heads["particle"] % len(TRACK_COLOURS)
         for column in self._about:
-            for one in (data, heads):
+            for one in (*lines, heads):
                 one[column] = (about or {})[column][one["particle"]]
 
         def change() -> None:
-            self.source.data = data
+            for source, data in zip(self.lines, lines, strict=True):
+                source.data = data
             self.heads.data = heads
 
         in_turn(change, self.view.pane)
@@ -89,18 +95,20 @@ class Tails:
         )
 
 
-def segments(tracks: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return the lines between successive positions of each track, as columns ``x0`` to ``y1``."""
+def lines_by_colour(tracks: pd.DataFrame) -> list[dict[str, NDArray[Any]]]:
+    """Return ``x_track, y_track, particle`` of each colour, with NaN between the tracks."""
     particle = tracks["particle"].to_numpy(np.int32)
     order = np.lexsort((tracks["frame"].to_numpy(), particle))
     particle = particle[order]
-    x, y = (tracks[name].to_numpy(np.float32)[order] for name in ("x", "y"))
-    same = particle[1:] == particle[:-1]
-    return {
-        "x0": x[:-1][same],
-        "y0": y[:-1][same],
-        "x1": x[1:][same],
-        "y1": y[1:][same],
-        "particle": particle[1:][same],
-        "colour": particle[1:][same] % len(TRACK_COLOURS),
+    gaps = np.flatnonzero(np.diff(particle)) + 1
+    columns = {
+        f"{name}_track": np.insert(tracks[name].to_numpy(np.float32)[order], gaps, np.nan)
+        for name in ("x", "y")
     }
+    # The gap belongs to the track before it.
+    columns["particle"] = np.insert(particle, gaps, particle[gaps - 1])
+    colour = columns["particle"] % len(TRACK_COLOURS)
+    return [
+        {name: values[colour == one] for name, values in columns.items()}
+        for one in range(len(TRACK_COLOURS))
+    ]
