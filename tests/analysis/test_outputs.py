@@ -213,6 +213,22 @@ def test_frames_and_region_give_positions_in_the_whole_video(tmp_path, stand_in,
     assert part.summary["video"]["shape"] == [12, 80, 60]
 
 
+def test_where_drift_is_taken_out_the_places_in_the_video_are_kept(tmp_path, without_pictures):
+    still = brownian_tracks(12, 60, 1.0)
+    drifting = still.assign(x=still["x"] + 2.0 * still["frame"])
+    calibration = {"pixel_size_um": 0.1, "frame_interval_s": 0.05}
+    analysis = analyze(drifting, tmp_path / "a", **calibration)
+    assert analysis.summary["measured"]["drift_method"] != "none"
+    tracks = pd.read_parquet(tmp_path / "a" / "tracks.parquet")
+    both = tracks.merge(drifting, on=["frame", "particle"], suffixes=("", "_given"))
+    assert len(both) == len(tracks)
+    assert both["video_x"].to_numpy() == pytest.approx(both["x_given"].to_numpy())
+    assert both["video_y"].to_numpy() == pytest.approx(both["y_given"].to_numpy())
+    assert (both["x"] - both["video_x"]).abs().max() > 10
+    analyze(still, tmp_path / "b", **calibration)
+    assert "video_x" not in pd.read_parquet(tmp_path / "b" / "tracks.parquet")
+
+
 def test_frames_of_a_table_are_those_asked_for(tmp_path, without_pictures):
     found = analyze(brownian_tracks(12, 40, 1.0), tmp_path / "out", frames=(10, 30))
     assert (found.tracks["frame"].min(), found.tracks["frame"].max()) == (10, 29)

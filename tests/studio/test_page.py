@@ -185,12 +185,44 @@ def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_
     for _ in range(60):
         handle.press("ArrowRight")
     wait_until(lambda: count() < before, 20)
+    # The linking range, too, with its links over the frame.
+    status(page, r"\d+ links up to")
+    from_data = page.locator("input[type=checkbox]:visible")
+    assert from_data.is_checked()
+    handle = page.locator(".noUi-handle").nth(4)
+    handle.focus()
+    handle.press("End")
+    wait_until(lambda: not from_data.is_checked(), 20)
+    status(page, r"times the distance to the nearest neighbour")
+    page.get_by_text("Material and medium").click()
+    page.get_by_label("Temperature [°C]", exact=True).fill("25")
+    page.get_by_label("Temperature [°C]", exact=True).press("Enter")
+    page.get_by_role("button", name="Analyse").click()
+    status(page, "the temperature says nothing of D alone")
+    page.get_by_label("Radius of the particles [um]", exact=True).fill("0.1")
+    page.get_by_label("Radius of the particles [um]", exact=True).press("Enter")
     page.get_by_role("button", name="Analyse").click()
     status(page, "done, see Results below", 180)
     page.get_by_text("Open the report").wait_for()
     (folder,) = place.results.iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["config"]["threshold"] > 0.5
+    assert summary["config"]["search_range_px"] == 40
+    assert summary["material"]["temperature_K"] == 298.15
+    shown = {
+        "MSD": "tracks are drawn", "D of particles": "tracks of 20 frames",
+        "alpha of particles": "tracks of 20 frames", "Numbers": "Quantity",
+        "Particles": "Kind of motion", "Pictures": "Correlations",
+    }  # fmt: skip
+    for name, pattern in shown.items():
+        page.locator(".bk-tab", has_text=re.compile(f"^{name}$")).click()
+        status(page, pattern)
+    page.locator(".bk-tab", has_text="Over the video").click()
+    status(page, r"Frame 0, 0 s, \d+ measured tracks")
+    page.get_by_role("button", name="Play").click()
+    status(page, r"of 30 frames a second are drawn")
+    status(page, r"Frame 29, .* measured tracks\.$")
+    page.get_by_role("button", name="Play").wait_for()
     with page.expect_popup() as popup:
         page.get_by_text("Open the report").click()
     popup.value.get_by_text("Diffusion in beads.tif").first.wait_for()

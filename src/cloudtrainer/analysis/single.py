@@ -109,7 +109,7 @@ def analyse_one(
     summary = finite(summary)
 
     detections = _in_whole_video(tracked.detections, source)
-    tracks = _in_whole_video(tracked.tracks, source)
+    tracks = _in_whole_video(_with_places(tracked), source)
     if source.video is not None:
         write_table(detections, folder / "detections")
     write_table(tracks, folder / "tracks")
@@ -163,9 +163,19 @@ def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
         table = table.assign(video_frame=table["video_frame"] + first)
     if (source.first_number, x, y) == (0, 0, 0):
         return table
+    if "video_x" in table:
+        table = table.assign(video_x=table["video_x"] + x, video_y=table["video_y"] + y)
     return table.assign(
         frame=table["frame"] + source.first_number, x=table["x"] + x, y=table["y"] + y
     )
+
+
+def _with_places(tracked: Tracked) -> pd.DataFrame:
+    """Return the measured tracks, with where they are in the frames if drift was taken out."""
+    if tracked.drift.method == "none":
+        return tracked.tracks
+    there = tracked.measured_in_place()
+    return tracked.tracks.assign(video_x=there["x"].to_numpy(), video_y=there["y"].to_numpy())
 
 
 def _msd_table(measured: Measurement) -> pd.DataFrame:

@@ -36,6 +36,7 @@ def summarise(
             ),
             "alpha_if_exposed_throughout": measured.anomalous.alpha_full_exposure,
             f"msd_offset_{length}2": measured.diffusion.offset,
+            f"anomalous_msd_offset_{length}2": measured.anomalous.K.offset,
             "particles_per_frame": _per_frame(tracked, source),
             "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),
