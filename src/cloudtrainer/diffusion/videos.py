@@ -43,9 +43,7 @@ class VideoValues:
     @property
     def logarithmic(self) -> bool:
         """Whether intervals are made in logarithms."""
-        return (
-            self.positive and bool(len(self)) and bool((np.minimum(self.value, self.low) > 0).all())
-        )
+        return self.positive and bool(len(self)) and bool((np.fmin(self.value, self.low) > 0).all())
 
     def particle_variance(self, *, logarithmic: bool) -> FloatArray:
         """Return the variance of each value that the particles leave, by its own interval."""
