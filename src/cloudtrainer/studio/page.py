@@ -6,6 +6,7 @@ from typing import Any
 import panel as pn
 
 from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
@@ -14,7 +15,7 @@ from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_ANALYSE = 2
+_ANALYSE, _COMPARE = 2, 3
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -34,8 +35,8 @@ class Page:
         self.place = place
         self.data = DataPart(place, upload_to="upload")
         # The others are made when the first one is there to be seen.
-        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(3)]
-        names = ("Train", "Analyse", "Models")
+        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(4)]
+        names = ("Train", "Analyse", "Compare", "Models")
         self.tabs = pn.Tabs(
             ("Data", self.data.layout),
             *zip(names, self._later, strict=True),
@@ -57,8 +58,9 @@ class Page:
         """Make the other parts, and read the workspace."""
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
+        self.compare = ComparePart(self.place, linked=True)
         self.models = ModelsPart(self.place)
-        parts: tuple[Any, ...] = (self.training, self.analysis, self.models)
+        parts: tuple[Any, ...] = (self.training, self.analysis, self.compare, self.models)
         for there, part in zip(self._later, parts, strict=True):
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
@@ -88,6 +90,8 @@ class Page:
     def _opened(self, _: Any) -> None:
         if self.tabs.active == _ANALYSE:
             self.analysis.wake()
+        if self.tabs.active == _COMPARE:
+            self.compare.refresh()
 
 
 def make_page(place: Workspace) -> Any:

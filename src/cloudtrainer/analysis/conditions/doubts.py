@@ -92,8 +92,7 @@ def _few_videos(recordings: Sequence[Recording]) -> list[str]:
         elif 1 < number < FEWEST_VIDEOS:
             said.append(
                 f"{condition}: {number} videos with D. They say next to nothing of how videos "
-                "differ: the interval is very wide, and no p-value is given; film "
-                f"{FEWEST_VIDEOS} or more."
+                f"differ: no p-value is given; film {FEWEST_VIDEOS} or more."
             )
     return said
 
