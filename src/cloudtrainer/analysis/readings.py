@@ -88,7 +88,7 @@ def readings(summary: Mapping[str, Any]) -> dict[Quantity, Reading]:
             at = "1 s" if calibrated else "1 frame"
             unit = "um^2/s^alpha" if calibrated else "px^2/frame^alpha"
             add(Quantity("K", f"K, MSD / 4 at {at}", unit), entry)
-    add(Quantity("alpha", "alpha", "1", positive=False, lowest=-np.inf), measured["alpha"])
+    add(Quantity("alpha", "alpha", "1", positive=False), measured["alpha"])
     _add_mobility(summary.get("mobility") or {}, add)
     return found
 

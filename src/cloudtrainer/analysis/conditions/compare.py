@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Conditions side by side.
+    """Conditions side by side; of one condition its means.
 
     Attributes
     ----------
@@ -178,15 +178,24 @@ def compare_conditions(
     return comparison
 
 
+def of_one_condition(recordings: list[Recording]) -> Comparison:
+    """Return the means of the videos of one condition; what has two units is left out."""
+    return _compared((recordings[0].condition,), recordings)
+
+
 def _compared(conditions: tuple[str, ...], recordings: list[Recording]) -> Comparison:
     by_condition = {
         condition: [one.readings for one in recordings if one.condition == condition]
         for condition in conditions
     }
+    found_in = quantities_of(one.readings for one in recordings)
+    keys = [one.key for one in found_in]
     quantities = [
         quantity
-        for quantity in quantities_of(one.readings for one in recordings)
-        if sum(any(quantity in video for video in by_condition[c]) for c in conditions) > 1
+        for quantity in found_in
+        if keys.count(quantity.key) == 1
+        and sum(any(quantity in video for video in by_condition[c]) for c in conditions)
+        >= min(2, len(conditions))
     ]
     means, pairs = {}, []
     for quantity in quantities:

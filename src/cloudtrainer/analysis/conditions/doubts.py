@@ -55,7 +55,7 @@ _ATTRIBUTES = (
 
 def doubts(recordings: Sequence[Recording]) -> list[str]:
     """Return sentences on what differs besides the condition, and on what too few videos hold."""
-    said = [*_few_videos(recordings), *_missing(recordings), *_unlike(recordings)]
+    said = [*_few_videos(recordings), *_missing(recordings), *unlike(recordings)]
     if not recordings[0].calibrated:
         said.append(
             "All numbers are in pixels and frames: they compare only where magnification and frame "
@@ -102,8 +102,8 @@ def _missing(recordings: Sequence[Recording]) -> list[str]:
     return [f"{_names(without)} gave no D and no part in its comparison."] if without else []
 
 
-def _unlike(recordings: Sequence[Recording]) -> list[str]:
-    """Say what is not the same in all videos, with the conditions of each value."""
+def unlike(recordings: Sequence[Recording]) -> list[str]:
+    """Return sentences on what is not the same in all videos, with the conditions of each value."""
     said = []
     for attribute in (*_ATTRIBUTES, *_settings(recordings)):
         groups: dict[str, list[str]] = {}
