@@ -110,7 +110,8 @@ def _draw(ax: Axes, panel: ConditionsPanel) -> None:
             ax.vlines(x, low, high, color=colour, linewidth=1.0, alpha=0.7)
             ax.plot(x, group.value, "o", color=colour, markersize=4.5, markeredgewidth=0)
             mean, lowest, highest = group.mean
-            if np.isfinite(lowest) and np.isfinite(highest):
+            # That of one video stands at its point, and says nothing of other videos.
+            if number > 1 and np.isfinite(lowest) and np.isfinite(highest):
                 ax.vlines(place + _MEAN, lowest, highest, color=INK, linewidth=2.4)
             ax.plot(
                 place + _MEAN, mean, "D", color=colour, markersize=8, markeredgecolor=INK,

@@ -32,8 +32,8 @@ def comparison_report(comparison: Comparison, png: bytes) -> Report:
             ReportFigure(
                 heading=heading,
                 caption="Points are videos with their 95% intervals over particles, diamonds means "
-                "over videos with their 95% intervals over videos. An interval that leaves the "
-                "picture is cut off.",
+                "over videos with their 95% intervals over videos, of which one video has "
+                "none. An interval that leaves the picture is cut off.",
                 png=png,
                 alt=heading,
             ),
