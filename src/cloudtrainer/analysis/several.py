@@ -42,10 +42,6 @@ def combine(
     if len(units) > 1:
         warnings.append("Some videos are calibrated and others are not: D is not averaged.")
     D = _mean([D for D, _ in estimates], comparable=len(units) <= 1, positive=True)
-    if len({estimate.stride for estimate in good}) > 1:
-        warnings.append(
-            "D of some videos is from long lags and of others from all displacements: see each."
-        )
     alpha = _mean([alpha for _, alpha in estimates], comparable=True, positive=False)
     for summary, (own, exponent) in zip(summaries, estimates, strict=True):
         if not np.isfinite(own.value):

@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cloudtrainer.analysis.conditions.recordings import Recording
+from cloudtrainer.analysis.readings import quantities_of
 from cloudtrainer.diffusion.videos import FEWEST_VIDEOS
+
+_MOST_NAMES = 5
 
 
 class _Attribute(NamedTuple):
@@ -36,7 +39,7 @@ _ATTRIBUTES = (
         "D goes with temperature / viscosity: this alone makes a difference.",
     ),
     _Attribute(
-        "detector", lambda s: (s["model"] or {}).get("weights_sha256", "")[:12] or None, "",
+        "detector", lambda s: _detector(s), "",
         "Detectors that find other particles give another D: analyse all videos with one.",
     ),
     _Attribute(
@@ -98,8 +101,19 @@ def _few_videos(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _missing(recordings: Sequence[Recording]) -> list[str]:
-    without = [one for one in recordings if one.diffusion is None]
-    return [f"{_names(without)} gave no D and no part in its comparison."] if without else []
+    said = []
+    for quantity in quantities_of(one.readings for one in recordings):
+        if not quantity.leading:
+            continue
+        without = [one for one in recordings if quantity not in one.readings]
+        if without:
+            said.append(
+                f"{quantity.label}: none in {_names(without)}, which take no part in it. Where "
+                "short tracks are the reason, the others are not like them."
+                if quantity.key != "D"
+                else f"{_names(without)} gave no D and no part in its comparison."
+            )
+    return said
 
 
 def unlike(recordings: Sequence[Recording]) -> list[str]:
@@ -114,7 +128,7 @@ def unlike(recordings: Sequence[Recording]) -> list[str]:
             groups.setdefault(text, []).append(one.condition)
         if len(groups) > 1:
             values = ", ".join(
-                f"{text} ({', '.join(dict.fromkeys(names))})" for text, names in groups.items()
+                f"{text} ({_listed(list(dict.fromkeys(names)))})" for text, names in groups.items()
             )
             said.append(f"The {attribute.name} is not the same: {values}. {attribute.consequence}")
     return said
@@ -134,6 +148,13 @@ def _settings(recordings: Sequence[Recording]) -> list[_Attribute]:
     ]
 
 
+def _detector(summary: dict[str, Any]) -> str | None:
+    """Return what tells detectors apart; twins are of their videos, and all made in one way."""
+    if summary.get("twin"):
+        return "a twin"
+    return str((summary["model"] or {}).get("weights_sha256", ""))[:12] or None
+
+
 def _material(summary: dict[str, Any], name: str) -> Any:
     return (summary.get("material") or {}).get(name)
 
@@ -145,6 +166,9 @@ def _stride(summary: dict[str, Any]) -> int | None:
 
 
 def _names(recordings: Sequence[Recording]) -> str:
-    shown = [one.name for one in recordings[:5]]
-    more = len(recordings) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return _listed([one.name for one in recordings])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

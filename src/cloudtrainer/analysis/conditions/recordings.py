@@ -70,7 +70,10 @@ def read_conditions(path: str | Path) -> dict[str, list[Path]]:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        # Spreadsheets put a mark before the first letter.
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+        )
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise WorkspaceError(f"{path}: cannot be read as a table ({said})") from None
