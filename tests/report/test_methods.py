@@ -293,11 +293,11 @@ def test_several_videos_say_in_how_many_each_holds():
         "24 of 104 tracks were left out",
         "separately for each recording",
         "means over the recordings",
-        "by Student's t",
+        "with Student's t",
         "on average 0.02 µm",
     ):
         assert part in text
-    assert "bootstrap" not in text
+    assert "bootstrap samples" not in text
 
 
 def test_videos_without_an_estimate_are_named_as_they_are():

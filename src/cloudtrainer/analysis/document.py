@@ -74,56 +74,6 @@ def _twin_figure(twin: TwinModel | None) -> tuple[ReportFigure, ...]:
     return (ReportFigure(heading=heading, caption=caption, png=twin.picture, alt=heading),)
 
 
-def combined_report(
-    summary: dict[str, Any], singles: list[tuple[str, dict[str, Any]]], D: Estimate, alpha: Estimate
-) -> Report:
-    """Return the report of several videos together."""
-    rows = []
-    for folder, single in singles:
-        measured = single["measured"]
-        own_D = next(value for name, value in measured.items() if name.startswith("D_"))
-        rows.append(
-            (
-                single["video"]["name"],
-                _entry_text(own_D),
-                _entry_text(measured["alpha"]),
-                measured["tracks"],
-                spoken_motion(measured),
-                f"{folder}/report.html",
-            )
-        )
-    return Report(
-        title=f"Diffusion in {len(singles)} videos",
-        subtitle="The video is the replicate: means and intervals are over videos.",
-        headline=(_headline_of("D", D, "mean over videos"), _headline_of("alpha", alpha, "")),
-        warnings=tuple(summary["warnings"]),
-        tables=(
-            ReportTable(
-                heading="Each video",
-                columns=("video", "D", "alpha", "tracks", "kind of motion", "report"),
-                rows=tuple(rows),
-                note="In brackets: 95% intervals over the particles of the video."
-                + _not_joined([single for _, single in singles]),
-            ),
-        ),
-        methods=methods_text(summary),
-        provenance={
-            "videos": {single["video"]["name"]: single["video"]["sha256"] for _, single in singles},
-            "version": __version__,
-        },
-    )
-
-
-def _not_joined(singles: list[dict[str, Any]]) -> str:
-    """Say which findings stand in the videos' own folders alone."""
-    kinds = {"material": "what D and the MSD say of the material", "mobility": "mobility"}
-    made = [name for key, name in kinds.items() if any(single.get(key) for single in singles)]
-    if not made:
-        return ""
-    named = " and ".join(made)
-    return f" Not averaged over videos: {named}; see the report in each video's folder."
-
-
 def _subtitle(source: Source) -> str:
     parts = []
     if source.shape is not None:
@@ -144,13 +94,14 @@ def _headline(measured: Measurement, summary: dict[str, Any]) -> tuple[Headline,
     D = measured.diffusion
     note = f"from displacements over {D.stride} frames" if D.stride > 1 else ""
     return (
-        _headline_of("D", D, note),
-        _headline_of("alpha", measured.anomalous.alpha, note),
+        headline_of("D", D, note),
+        headline_of("alpha", measured.anomalous.alpha, note),
         Headline("Motion", spoken_motion(summary["measured"]), "", measured.motion.sentence),
     )
 
 
-def _headline_of(label: str, estimate: Estimate, note: str) -> Headline:
+def headline_of(label: str, estimate: Estimate, note: str) -> Headline:
+    """Return an estimate as a large number at the top."""
     if not np.isfinite(estimate.value):
         return Headline(label, "not estimated", "", str(estimate.reason))
     value, _, interval = with_interval(
@@ -191,7 +142,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         ),
         (
             f"K ({display_unit(K.unit)})",
-            _entry_text(summary["measured"][_key(found, "K_")]),
+            entry_text(summary["measured"][_key(found, "K_")]),
             "MSD = 4 K t^alpha + offset",
         ),
     ]
@@ -254,7 +205,8 @@ def _checks_table(measured: Measurement) -> ReportTable:
     )
 
 
-def _entry_text(entry: dict[str, Any] | None) -> str:
+def entry_text(entry: dict[str, Any] | None) -> str:
+    """Return an estimate of ``summary.json`` with its interval and unit."""
     if entry is None:
         return "not estimated"
     low, high = (

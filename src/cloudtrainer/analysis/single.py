@@ -101,7 +101,7 @@ def analyse_one(
     )
     summary = summarise(source, tracked, measured, config, warnings, model)
     if material != Material():
-        summary["material"] = material_entry(findings, measured)
+        summary["material"] = material_entry(findings, measured.diffusion)
     if transport is not None:
         summary["mobility"] = transport_entry(transport)
     if twin is not None:

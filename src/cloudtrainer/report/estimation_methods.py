@@ -203,8 +203,9 @@ def _intervals(summary: Summary, singles: Sequence[Summary], references: Referen
         return []
     if any(entry["interval"].startswith("Student's t over") for entry in there):
         return [
-            "Each recording counts the same: values are means over the recordings, and their 95% "
-            "intervals are by Student's t from the scatter between recordings."
+            "Each recording counts the same: values are means over the recordings. Their 95% "
+            "intervals are those of a bootstrap over recordings, with Student's t, or, where that "
+            f"is wider, over the tracks in them {references.cite('efron')}."
         ]
     said = []
     if len(singles) > 1:

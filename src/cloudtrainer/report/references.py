@@ -21,6 +21,7 @@ PAPERS = {
     "doi:10.1529/biophysj.106.092577",
     "vestergaard": "C. L. Vestergaard, P. C. Blainey and H. Flyvbjerg, Phys. Rev. E 89, 022726 "
     "(2014), doi:10.1103/PhysRevE.89.022726",
+    "welch": "B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/biomet/34.1-2.28",
 }
 
 

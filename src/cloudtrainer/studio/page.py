@@ -6,6 +6,7 @@ from typing import Any
 import panel as pn
 
 from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
 from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
@@ -15,7 +16,7 @@ from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_DATA, _LABEL, _ANALYSE = 0, 1, 3
+_DATA, _LABEL, _ANALYSE, _COMPARE = 0, 1, 3, 4
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -35,9 +36,9 @@ class Page:
         self.place = place
         self.data = DataPart(place, upload_to="upload")
         self._list_is_old = False
+        names = ("Label", "Train", "Analyse", "Compare", "Models")
         # The others are made when the first one is there to be seen.
-        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(4)]
-        names = ("Label", "Train", "Analyse", "Models")
+        self._later = [pn.Column(sizing_mode="stretch_width") for _ in names]
         self.tabs = pn.Tabs(
             ("Data", self.data.layout),
             *zip(names, self._later, strict=True),
@@ -60,8 +61,11 @@ class Page:
         self.label = LabelPart(self.place)
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
+        self.compare = ComparePart(self.place, linked=True)
         self.models = ModelsPart(self.place)
-        parts: tuple[Any, ...] = (self.label, self.training, self.analysis, self.models)
+        parts: tuple[Any, ...] = (
+            self.label, self.training, self.analysis, self.compare, self.models,
+        )  # fmt: skip
         for there, part in zip(self._later, parts, strict=True):
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
@@ -100,6 +104,8 @@ class Page:
             self.analysis.wake()
         if self.tabs.active == _LABEL:
             self.label.wake()
+        if self.tabs.active == _COMPARE:
+            self.compare.refresh()
         if self.tabs.active == _DATA and self._list_is_old:
             self._list_is_old = False
             pn.state.execute(self.data.refresh_aside)
