@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
 from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
@@ -41,7 +42,11 @@ def video_report(
         tables=(
             _numbers_table(tracked, measured, summary),
             *material_table(material),
-            *(transport_tables(transport) if transport is not None else ()),
+            *(
+                (*transport_tables(transport), kinds_table(measured, transport))
+                if transport is not None
+                else ()
+            ),
             _checks_table(measured),
         ),
         methods=methods_text(
@@ -49,6 +54,7 @@ def video_report(
             [
                 *material_methods(material),
                 *(transport_methods(transport) if transport is not None else ()),
+                *(kinds_methods(transport) if len(measured.particles) else ()),
             ],
         ),
         settings=summary["config"],
