@@ -5,6 +5,7 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.brownian import fit_ensemble, fit_tracks
 from cloudtrainer.diffusion.covariance import covariance_estimates, displacement_sums
 from cloudtrainer.diffusion.estimate import Estimate
@@ -25,7 +26,6 @@ from cloudtrainer.diffusion.tracks import (
     track_arrays,
     why_without_motion,
 )
-from cloudtrainer.errors import ConfigError
 
 Method = Literal["mle", "cve"]
 Interval = Literal["bootstrap", "model"]
@@ -127,10 +127,8 @@ def estimate_diffusion(
     Likelihood: Berglund 2010 (Phys. Rev. E 82, 011917); Michalet & Berglund 2012 (Phys. Rev. E
     85, 061916). Particles of different D give the mean of D, each weighted by its displacements.
     """
-    if method not in ("mle", "cve"):
-        raise ConfigError(f"method is {method!r}: choose 'mle' or 'cve'")
-    if interval not in ("bootstrap", "model"):
-        raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
+    choice("method", method, ("mle", "cve"))
+    choice("interval", interval, ("bootstrap", "model"))
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
     steps = steps_of(track_arrays(tracks), stride)
     if per_track:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
 
+from cloudtrainer.arguments import whole_number
 from cloudtrainer.tracking.steps import StepFit, fit_steps
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -80,7 +81,10 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     ------
     LabelError
         When the table lacks a column or holds something that is not a finite number.
+    ConfigError
+        When the memory is no whole number of 0 or more.
     """
+    memory = whole_number("memory", memory, "frames")
     return range_from_frames(_sampled(checked_positions(detections)), memory)
 
 
@@ -195,7 +199,7 @@ def _crowding_warnings(
     if value == wanted:
         return (crowded,)
     u = value**2 / (2 * sd**2)
-    lost = u * np.exp(-u) / -np.expm1(-u)
+    lost = u * np.exp(-u) / -np.expm1(-u) if u > 0 else 1.0
     return (
         crowded,
         f"The search range was capped at the nearest-neighbour distance, {value:.1f} px, instead "

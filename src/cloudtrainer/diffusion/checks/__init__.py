@@ -18,7 +18,7 @@ from cloudtrainer.diffusion.checks.population import (
     position_check,
 )
 from cloudtrainer.diffusion.checks.spectrum import spectrum_check
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.tracks import Calibration, steps_of, track_arrays
 
 __all__ = [
     "LEVEL",
@@ -60,6 +60,8 @@ def check_model(
     ------
     LabelError
         A table is not one of tracks.
+    CalibrationError
+        The frame interval is not positive.
 
     Notes
     -----
@@ -70,6 +72,7 @@ def check_model(
     needs an effect that is large enough to matter for D: a huge data set is not failed for what
     does not matter.
     """
+    Calibration(frame_interval_s, None)
     arrays = track_arrays(tracks)
     steps = unit_steps(arrays)
     here = tracks if in_place is None else in_place

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, as_floats
 
 # All tests of one data set together fail a clean one at 1%: p-values are adjusted after Holm.
 LEVEL = 0.01
@@ -172,5 +172,6 @@ def unit_steps(arrays: TrackArrays) -> UnitSteps:
 
 def particle_means(tracks: pd.DataFrame, column: str, particle: np.ndarray) -> FloatArray:
     """Return the mean of a column over each particle's positions, in the order of `particle`."""
-    means = tracks.groupby("particle")[column].mean()
-    return means.reindex(particle).to_numpy(np.float64)
+    values = pd.Series(as_floats(tracks, column))
+    means = values.groupby(tracks["particle"].to_numpy()).mean()
+    return np.asarray(means.reindex(particle), dtype=np.float64)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, too_few
 from cloudtrainer.diffusion.covariance import displacement_sums
-from cloudtrainer.diffusion.tracks import FloatArray, Steps
+from cloudtrainer.diffusion.tracks import FloatArray, Steps, as_floats
 
 # Difference of D between the lower and the upper half of the particles.
 SMALLEST_DIFFERENCE = 0.10
@@ -74,7 +74,7 @@ def brightness_check(found: ParticleD, tracks: pd.DataFrame) -> Finding:
     description = (
         "difference of D between the brighter and the dimmer half of the particles, over D"
     )
-    if "intensity" not in tracks.columns or not tracks["intensity"].notna().any():
+    if "intensity" not in tracks.columns or np.isnan(as_floats(tracks, "intensity")).all():
         sentence = "The table of tracks has no intensities to compare D with."
         return too_few(name, description, sentence)
     intensity = particle_means(tracks, "intensity", found.particle)
@@ -106,10 +106,11 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
     name = "D against position"
     description = "difference of D between two halves of the field, over D"
     x, y = (particle_means(in_place, axis, found.particle) for axis in ("x", "y"))
-    if not len(x):
+    if not len(x) or in_place.empty:
         return too_few(name, description, "Too few particles to compare D over the field.")
-    middle = [(in_place[axis].max() + in_place[axis].min()) / 2 for axis in ("x", "y")]
-    half = [max(float(np.ptp(in_place[axis])) / 2, 1e-12) for axis in ("x", "y")]
+    field = [as_floats(in_place, axis) for axis in ("x", "y")]
+    middle = [(place.max() + place.min()) / 2 for place in field]
+    half = [max(float(np.ptp(place)) / 2, 1e-12) for place in field]
     away = np.maximum(np.abs(x - middle[0]) / half[0], np.abs(y - middle[1]) / half[1])
     ways = {
         "in the right half of the field than in the left": (x, "mean x (px)"),
