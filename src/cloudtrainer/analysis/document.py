@@ -20,6 +20,7 @@ from cloudtrainer.version import __version__
 
 # Differences of alpha below this are not shown.
 _WORTH_SAYING = 0.005
+_TOLD = {True: "yes", False: "no", None: "cannot be told"}
 
 
 def video_report(
@@ -252,7 +253,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
 
 def _checks_table(measured: Measurement) -> ReportTable:
     rows = tuple(
-        (check.name, check.passed, check.number, check.description, check.sentence)
+        (check.name, _TOLD[check.passed], check.number, check.description, check.sentence)
         for check in measured.checks
     )
     return ReportTable(

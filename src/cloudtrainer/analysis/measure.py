@@ -116,9 +116,12 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
     checks = check_model(
-        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+        tracks,
+        in_place=tracked.measured_in_place(),
+        frame_interval_s=source.frame_interval_s,
+        drift=tracked.drift.method,
     )
-    failed = [check for check in checks if not check.passed]
+    failed = [check for check in checks if check.failed]
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()

@@ -173,8 +173,8 @@ def _localisation_error(
     the width of a cage for error.
     """
     free = measured.motion_class.motion_model in ("brownian", "immobile")
-    held = measured.diffusion.stride == 1 and all(
-        check.passed for check in measured.checks if check.name == "displacement correlations"
+    held = measured.diffusion.stride == 1 and not any(
+        check.failed for check in measured.checks if check.name == "displacement correlations"
     )
     if free and held and measured.diffusion.localisation_error is not None:
         return measured.diffusion.localisation_error, "offset of the MSD and the exposure"

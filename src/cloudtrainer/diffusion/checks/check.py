@@ -42,8 +42,9 @@ class Check:
     Attributes
     ----------
     name : str
-    passed : bool
-        True also where there are too few data to tell; the sentence says so.
+    passed : bool or None
+        None where it cannot be told, because there are too few data or what is tested for was
+        taken out of the tracks; the sentence says so.
     number : float
         What was measured; NaN where it could not be.
     description : str
@@ -60,13 +61,18 @@ class Check:
     """
 
     name: str
-    passed: bool
+    passed: bool | None
     number: float
     description: str
     p_value: float
     sentence: str
     long_lags_help: bool = False
     curve: Curve | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the test was made and the tracks did not pass."""
+        return self.passed is False
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Finding:
     curve: Curve | None = None
 
 
-def too_few(name: str, description: str, sentence: str) -> Finding:
+def untold(name: str, description: str, sentence: str) -> Finding:
     """Return the finding of a test that could not be made."""
     return Finding(name, float("nan"), description, float("nan"), False, sentence, sentence)
 
@@ -110,7 +116,7 @@ def judged(findings: list[Finding]) -> list[Check]:
         checks.append(
             Check(
                 name=finding.name,
-                passed=not failed,
+                passed=not failed if np.isfinite(p) else None,
                 number=finding.number,
                 description=finding.description,
                 p_value=float(p),

@@ -11,8 +11,8 @@ from cloudtrainer.diffusion.checks.check import (
     Curve,
     Finding,
     UnitSteps,
-    too_few,
     unit_steps,
+    untold,
 )
 from cloudtrainer.diffusion.tracks import FloatArray, track_arrays
 
@@ -113,7 +113,7 @@ def correlation_check(steps: UnitSteps) -> Finding:
     p_value = _probability(found, beyond)
     if not np.isfinite(p_value):
         sentence = "The tracks are too short or too few to test displacements for correlations."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     largest = float(value[np.argmax(np.abs(value))])
     listed = ", ".join(
         f"r{k} = {r:+.3f}" for k, r in zip(found.lag[shown], found.value[shown], strict=True)

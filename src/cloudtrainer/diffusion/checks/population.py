@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, too_few
+from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, untold
 from cloudtrainer.diffusion.covariance import displacement_sums
 from cloudtrainer.diffusion.tracks import FloatArray, Steps, as_floats
 
@@ -47,7 +47,7 @@ def length_check(found: ParticleD) -> Finding:
     description = "difference of D between the longer and the shorter half of the tracks, over D"
     slope = _slope(found, found.displacements)
     if slope is None:
-        return too_few(name, description, "Too few tracks of different lengths to compare their D.")
+        return untold(name, description, "Too few tracks of different lengths to compare their D.")
     return Finding(
         name=name,
         number=slope.difference,
@@ -76,14 +76,14 @@ def brightness_check(found: ParticleD, tracks: pd.DataFrame) -> Finding:
     )
     if "intensity" not in tracks.columns or np.isnan(as_floats(tracks, "intensity")).all():
         sentence = "The table of tracks has no intensities to compare D with."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     intensity = particle_means(tracks, "intensity", found.particle)
     # Dark particles on a bright ground have negative ones.
     intensity = np.abs(intensity)
     slope = _slope(found, intensity)
     if slope is None:
         sentence = "Too few particles of different brightness to compare their D."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     return Finding(
         name=name,
         number=slope.difference,
@@ -107,7 +107,7 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
     description = "difference of D between two halves of the field, over D"
     x, y = (particle_means(in_place, axis, found.particle) for axis in ("x", "y"))
     if not len(x) or in_place.empty:
-        return too_few(name, description, "Too few particles to compare D over the field.")
+        return untold(name, description, "Too few particles to compare D over the field.")
     field = [as_floats(in_place, axis) for axis in ("x", "y")]
     middle = [(place.max() + place.min()) / 2 for place in field]
     half = [max(float(np.ptp(place)) / 2, 1e-12) for place in field]
@@ -123,7 +123,7 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
         if (slope := _slope(found, place)) is not None
     }
     if not slopes:
-        return too_few(name, description, "Too few particles to compare D over the field.")
+        return untold(name, description, "Too few particles to compare D over the field.")
     way = min(slopes, key=lambda name: slopes[name].p_value)
     slope = slopes[way]
     return Finding(
