@@ -11,7 +11,6 @@ from cloudtrainer.diffusion.covariance import covariance_estimates, displacement
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
-    NORMAL_95,
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
@@ -181,7 +180,7 @@ def _ensemble(
             sums = displacement_sums(steps)
             cve = covariance_estimates(sums.sum(0, keepdims=True), R, sigma, steps.stride)
             D, s, model_error = (float(part[0]) for part in (cve.D, cve.s, cve.standard_error))
-            low, high = D - NORMAL_95 * model_error, D + NORMAL_95 * model_error
+            low, high = float(cve.low[0]), float(cve.high[0])
             if weights is not None:
                 replicates = covariance_estimates(weights @ sums, R, sigma, 1).D
                 # A draw of tracks without neighbouring displacements tells nothing.
@@ -233,7 +232,7 @@ def _table(steps: Steps, calibration: Calibration, method: Method) -> pd.DataFra
     else:
         cve = covariance_estimates(displacement_sums(steps), R, sigma, steps.stride)
         D, s, error = cve.D, cve.s, cve.standard_error
-        low, high = D - NORMAL_95 * error, D + NORMAL_95 * error
+        low, high = cve.low, cve.high
     offset = 4 * s * calibration.length**2
     sigma_found = np.full(particles, np.nan)
     if R is not None:
