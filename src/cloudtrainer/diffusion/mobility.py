@@ -283,7 +283,7 @@ def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None
             raise CalibrationError(f"{name} is {value!r}: give a positive number")
     if error_um is not None and not (is_number(error_um) and 0 <= error_um <= _MOST_UM):
         raise CalibrationError(
-            f"localisation_error_um is {error_um!r}: give a number from 0 to {_MOST_UM:g}"
+            f"localisation_error_um is {error_um!r}: must be 0 or more, {_MOST_UM:g} at most"
         )
 
 
