@@ -93,6 +93,7 @@ ESTIMATES = pd.DataFrame({"particle": np.arange(PARTICLES)}).assign(
 SCALE = {"frame_interval_s": DT, "pixel_size_um": PIXEL}
 # A function of a table (`also`: of another table as well), and what it is called with.
 CALLS = {
+    diffusion.alpha_spread: {**SCALE, "exposure_s": DT, "seed": 0},
     diffusion.calculate_msd: {},
     diffusion.check_model: {"frame_interval_s": DT},
     diffusion.classify_motion: SCALE,
@@ -159,7 +160,7 @@ def explained(answer):
     if isinstance(answer, diffusion.AnomalousEstimate):
         explained(answer.alpha)
         explained(answer.K)
-    elif isinstance(answer, diffusion.Estimate | diffusion.DiffusionSpread):
+    elif isinstance(answer, diffusion.Estimate | diffusion.DiffusionSpread | diffusion.AlphaSpread):
         assert np.isfinite(answer.value) or answer.reason
         assert not answer.low > answer.high
     elif isinstance(answer, pd.DataFrame) and "reason" in answer:

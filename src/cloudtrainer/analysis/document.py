@@ -212,6 +212,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             else spread.reason,
         )
     )
+    differ = measured.alpha_spread
+    rows.append(
+        (
+            "spread of alpha between particles",
+            with_interval(differ.value, differ.low, differ.high, "1"),
+            "standard deviation, without each track's own uncertainty; 0: alike"
+            if np.isfinite(differ.value)
+            else differ.reason,
+        )
+    )
     motion, shares = measured.motion_class, found["motion_of_tracks"]
     rows.append(("kind of motion, all tracks", motion.motion_model, motion.sentence))
     if shares:

@@ -8,7 +8,7 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import Config
-from cloudtrainer.diffusion import DiffusionSpread, Estimate
+from cloudtrainer.diffusion import AlphaSpread, DiffusionSpread, Estimate
 from cloudtrainer.diffusion.motion import UNDETERMINED
 from cloudtrainer.version import __version__
 
@@ -31,6 +31,7 @@ def summarise(
             f"D_{unit}": estimate_entry(measured.diffusion),
             "D_spread": _spread_entry(measured.spread),
             "alpha": estimate_entry(measured.anomalous.alpha),
+            "alpha_spread": _alpha_spread_entry(measured.alpha_spread),
             f"K_{length}2_per_{'s' if source.calibrated else 'frame'}_to_alpha": estimate_entry(
                 measured.anomalous.K
             ),
@@ -160,6 +161,22 @@ def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
         + (f", displacements over {spread.stride} frames" if spread.stride > 1 else ""),
         "what": "coefficient of variation of D between particles",
         "unit": "1",
+        "particles": spread.particles,
+    }
+
+
+def _alpha_spread_entry(spread: AlphaSpread) -> dict[str, Any] | None:
+    if not np.isfinite(spread.value):
+        return None
+    return {
+        "value": spread.value,
+        "low": spread.low,
+        "high": spread.high,
+        "method": "likelihoods of single tracks, likelihood ratio"
+        + (f", displacements over {spread.stride} frames" if spread.stride > 1 else ""),
+        "what": "standard deviation of alpha between particles",
+        "unit": "1",
+        "mean": spread.mean,
         "particles": spread.particles,
     }
 
