@@ -92,6 +92,9 @@ def test_how_much_particles_differ_is_in_the_summary_and_in_the_table(tmp_path):
         for number, variance in enumerate(rng.choice([0.2, 2.0], 40))
     ]
     found = analyze(pd.concat(tables, ignore_index=True), tmp_path / "out")
+    exponents = found.summary["measured"]["alpha_spread"]
+    assert exponents["low"] <= exponents["value"] <= exponents["high"]
+    assert exponents["low"] == 0
     entry = found.summary["measured"]["D_spread"]
     assert entry["low"] < 0.9 / 1.1 < entry["high"]
     assert entry["particles"] == 40

@@ -87,6 +87,35 @@ def test_the_folder_of_a_video_holds_every_file_and_no_other(video_run):
     ]
 
 
+def test_every_column_of_every_table_has_its_unit(video_run):
+    units = pd.read_csv(video_run.out / "columns.csv", keep_default_na=False)
+    for path in video_run.out.glob("*.csv"):
+        if path.name != "columns.csv":
+            of_file = units[units["file"] == path.name]
+            assert of_file["column"].to_list() == list(pd.read_csv(path, nrows=0).columns)
+    assert (units["what"] != "").all(), units[units["what"] == ""]
+    unit = units.set_index(["file", "column"])["unit"]
+    assert unit["particles.csv", "D"] == "um^2/s"
+    assert unit["particles.csv", "K_high"] == "um^2/s^alpha"
+    assert unit["tracks.csv", "x"] == "px"
+    assert unit["mobility_tracks.csv", "D_low"] == "um^2/s"
+    assert unit["mobility_tracks.csv", "Deff_0.1s_um2_per_s"] == "um^2/s"
+    assert unit["msd.csv", "lag_s"] == "s"
+
+
+def test_units_without_calibration_are_pixels_and_frames(tmp_path, without_pictures):
+    tracks = brownian_tracks(12, 20, 1.0).assign(mine=1)
+    analyze(tracks, tmp_path / "out")
+    units = pd.read_csv(tmp_path / "out" / "columns.csv", keep_default_na=False)
+    unit = units.set_index(["file", "column"])["unit"]
+    assert unit["particles.csv", "D"] == "px^2/frame"
+    assert unit["particles.csv", "speed"] == "px/frame"
+    assert unit["msd.csv", "msd_px2"] == "px^2"
+    assert not units["unit"].str.contains("um").any()
+    # The user's own columns are listed, if they are kept, and nothing is said of them.
+    assert set(units.loc[units["what"] == "", "column"]) <= {"mine"}
+
+
 def test_the_summary_has_the_keys_that_others_rely_on(video_run):
     summary = strict_json(video_run.out / "summary.json")
     assert set(summary) == TOP | {"mobility"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
 from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
@@ -19,6 +20,7 @@ from cloudtrainer.version import __version__
 
 # Differences of alpha below this are not shown.
 _WORTH_SAYING = 0.005
+_TOLD = {True: "yes", False: "no", None: "cannot be told"}
 
 
 def video_report(
@@ -41,7 +43,11 @@ def video_report(
         tables=(
             _numbers_table(tracked, measured, summary),
             *material_table(material),
-            *(transport_tables(transport) if transport is not None else ()),
+            *(
+                (*transport_tables(transport), kinds_table(measured, transport))
+                if transport is not None
+                else ()
+            ),
             _checks_table(measured),
         ),
         methods=methods_text(
@@ -49,6 +55,7 @@ def video_report(
             [
                 *material_methods(material),
                 *(transport_methods(transport) if transport is not None else ()),
+                *(kinds_methods(transport) if len(measured.particles) else ()),
             ],
         ),
         settings=summary["config"],
@@ -156,6 +163,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             else spread.reason,
         )
     )
+    differ = measured.alpha_spread
+    rows.append(
+        (
+            "spread of alpha between particles",
+            with_interval(differ.value, differ.low, differ.high, "1"),
+            "standard deviation, without each track's own uncertainty; 0: alike"
+            if np.isfinite(differ.value)
+            else differ.reason,
+        )
+    )
     motion, shares = measured.motion_class, found["motion_of_tracks"]
     rows.append(("kind of motion, all tracks", motion.motion_model, motion.sentence))
     if shares:
@@ -197,7 +214,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
 
 def _checks_table(measured: Measurement) -> ReportTable:
     rows = tuple(
-        (check.name, check.passed, check.number, check.description, check.sentence)
+        (check.name, _TOLD[check.passed], check.number, check.description, check.sentence)
         for check in measured.checks
     )
     return ReportTable(

@@ -8,6 +8,7 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.ranges import check_ranges, option_of
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.arguments import is_number
 from cloudtrainer.diffusion import (
     BOLTZMANN,
     Estimate,
@@ -17,7 +18,6 @@ from cloudtrainer.diffusion import (
     shear_moduli,
     stokes_einstein,
 )
-from cloudtrainer.diffusion.tracks import is_number
 from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import ReportTable

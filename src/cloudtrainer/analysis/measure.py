@@ -9,6 +9,7 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
+    AlphaSpread,
     AnomalousEstimate,
     Check,
     DiffusionSpread,
@@ -19,6 +20,7 @@ from cloudtrainer.diffusion import (
     Motion,
     MotionClass,
     NonGaussianParameter,
+    alpha_spread,
     check_model,
     classify_motion,
     diffusion_spread,
@@ -67,6 +69,8 @@ class Measurement:
         `motion` where the two contradict each other, or it cannot choose.
     spread : DiffusionSpread
         How D differs between particles, from the same lags as `diffusion`.
+    alpha_spread : AlphaSpread
+        How the exponent differs between particles, from the same lags.
     checks : tuple of Check
         Tests of the model.
     correlations : DisplacementCorrelations
@@ -89,6 +93,7 @@ class Measurement:
     anomalous: AnomalousEstimate
     motion: Motion
     spread: DiffusionSpread
+    alpha_spread: AlphaSpread
     motion_class: MotionClass
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
@@ -117,9 +122,12 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
     checks = check_model(
-        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+        tracks,
+        in_place=tracked.measured_in_place(),
+        frame_interval_s=source.frame_interval_s,
+        drift=tracked.drift.method,
     )
-    failed = [check for check in checks if not check.passed]
+    failed = [check for check in checks if check.failed]
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()
@@ -181,6 +189,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         anomalous=anomalous,
         motion=motion,
         spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
+        alpha_spread=alpha_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
         motion_class=motion_class,
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),

@@ -34,6 +34,7 @@ RESULTS = (
     "report.html",
     "methods.txt",
     "summary.json",
+    "columns.csv",
     "msd.csv",
     "moduli.csv",
     "mobility.csv",

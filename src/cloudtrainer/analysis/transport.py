@@ -186,9 +186,9 @@ def transport_methods(transport: Transport) -> list[str]:
         "Effective diffusivities are the mean squared displacements of single tracks, less an "
         f"offset of {found.offset_um2:.3g} µm² from {found.offset_from}, over four times the time "
         "scale; means weight particles equally or by their frames (Wang et al. 2015, J. Control. "
-        "Release 220, 37). Tracks were called immobile where motion could not be told from their "
-        "own localisation error by likelihood ratio, hindered or active where the exponent "
-        "differed from 1 at the 1% level."
+        "Release 220, 37, doi:10.1016/j.jconrel.2015.10.021). Tracks were called immobile where "
+        "motion could not be told from their own localisation error by likelihood ratio, hindered "
+        "or active where the exponent differed from 1 at the 1% level."
     ]
 
 

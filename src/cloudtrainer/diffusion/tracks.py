@@ -1,15 +1,14 @@
 """Trajectories as arrays: one checked pass from the table ``particle, frame, x, y``."""
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import is_number, whole_number
 from cloudtrainer.diffusion.border import BORDER_COLUMN, begins_inside
-from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
+from cloudtrainer.errors import CalibrationError, LabelError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,14 +22,6 @@ _LEAST = 1e-15
 # Where particles cross the field in a few frames, hardly a step begins far from its border: with
 # more than this share near it, none is left out.
 MOST_NEAR_BORDER = 0.75
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value is a finite real number; text and True are none."""
-    try:
-        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -182,11 +173,25 @@ class Calibration:
         return self.localisation_error_um / self.length
 
 
-def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
-    """Return a column as float64, or raise LabelError at the first value that is no number."""
+def as_floats(tracks: pd.DataFrame, column: str) -> FloatArray:
+    """Return a column as float64; NaN where it holds no real number.
+
+    Raises
+    ------
+    LabelError
+        The column is there twice.
+    """
     if tracks[column].ndim != 1:
         raise LabelError(f"tracks: the column '{column}' is there twice: keep one")
-    values = pd.to_numeric(tracks[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    plain = pd.to_numeric(tracks[column], errors="coerce")
+    if pd.api.types.is_complex_dtype(plain) or pd.api.types.is_datetime64_any_dtype(plain):
+        return np.full(len(plain), np.nan)
+    return plain.to_numpy(np.float64, na_value=np.nan)
+
+
+def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
+    """Return a column as float64, or raise LabelError at the first value that is no number."""
+    values = as_floats(tracks, column)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         row = int(bad[0])
@@ -288,9 +293,7 @@ def steps_of(tracks: TrackArrays, stride: int = 1, *, inner: bool = False) -> St
     ConfigError
         `stride` is no whole number of at least 1.
     """
-    if not is_number(stride) or stride != int(stride) or not 1 <= stride <= _MOST_FRAMES:
-        raise ConfigError(f"stride is {stride!r}: give a whole number of frames, 1 or more")
-    stride = int(stride)
+    stride = whole_number("stride", stride, "frames", least=1)
     owner = np.repeat(np.arange(len(tracks.particle)), tracks.lengths)
     phase = tracks.frame % stride
     order = np.lexsort((tracks.frame, phase, owner))

@@ -158,7 +158,7 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
             for check in one["checks"]
             if check["name"] == name and check["number"] is not None
         ]
-        wrong = [check["number"] for check in told if not check["passed"]]
+        wrong = [check["number"] for check in told if check["passed"] is False]
         if told:
             cited = f" {references.cite(paper)}" if paper else ""
             made.append(f"{what}{cited}{among(len(told), len(singles))}")
@@ -179,7 +179,7 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
     kept = [
         one
         for one in singles
-        if any(not check["passed"] for check in one["checks"])
+        if any(check["passed"] is False for check in one["checks"])
         and (entry := entry_of(one, "D_")) is not None
         and entry["stride_frames"] == 1
     ]
