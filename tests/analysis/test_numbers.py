@@ -1,6 +1,7 @@
 """What the numbers of an analysis are: truth, units, several videos."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from bright_spots import brownian_tracks
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.several import combine
 
 PIXEL_UM, INTERVAL_S = 0.1, 1 / 30
 # D = 0.5 um^2/s: variance of a step 2 D dt = 1/30 um^2 per axis.
@@ -172,6 +174,17 @@ def test_several_tables_give_their_mean_with_students_interval(tmp_path):
     assert together["particle"].nunique() == 36
     for name in ("run0", "run1", "run2"):
         assert (tmp_path / "out" / name / "summary.json").is_file()
+
+
+def test_the_mean_has_the_share_near_the_border_of_all_videos(tmp_path):
+    tables = [brownian_tracks(8, 20, 1.0, seed=seed) for seed in range(2)]
+    singles = analyze(tables, tmp_path / "out").videos
+    estimates = [
+        (replace(single.diffusion, near_border=share), single.alpha)
+        for single, share in zip(singles, (0.1, 0.3), strict=True)
+    ]
+    combined = combine([single.summary for single in singles], estimates)
+    assert combined.diffusion.near_border == pytest.approx(0.2)
 
 
 def test_a_table_without_an_estimate_is_left_out_of_the_mean_and_named(tmp_path):
