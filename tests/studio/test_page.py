@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from small_lab import wait_until, write_video
 
+from cloudtrainer.annotations import read_labels
 from cloudtrainer.studio import jobs
 
 pytestmark = pytest.mark.slow
@@ -62,6 +63,76 @@ def test_data_are_listed_looked_at_and_added(served, place, tmp_path):
     served.complaints[:] = [
         one for one in served.complaints if "409" not in one and "415" not in one
     ]
+
+
+# Where a position in the frame that is labelled lies on the screen.
+_ON_SCREEN = """
+([x, y]) => {
+  const views = [...Bokeh.index.roots];
+  for (const view of views) { views.push(...(view.children?.() ?? [])); }
+  const tools = (view) => view.model.toolbar?.tools ?? [];
+  const view = views.find((one) => tools(one).some((tool) => tool.type == 'PointDrawTool'));
+  const {left, top} = view.canvas_view.el.getBoundingClientRect();
+  return [left + view.frame.x_scale.compute(x), top + view.frame.y_scale.compute(y)];
+}
+"""
+
+
+def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
+    labels = place.annotations / "beads_particles.csv"
+    original = labels.read_bytes()
+
+    def in_frame(number):
+        table = read_labels(labels)
+        return {tuple(row) for row in table[table["frame"] == number][["x", "y"]].round(3).values}
+
+    def on_screen(x, y):
+        return page.evaluate(_ON_SCREEN, [x, y])
+
+    before = in_frame(0)
+    selected, dragged = sorted(before)[:2]
+    page = served.open()
+    page.get_by_text("beads.tif").first.wait_for()
+    part(page, "Label")
+    status(page, rf"Frame 0: {len(before)} labels")
+    # The second one comes so soon that Bokeh takes it for half of a double click.
+    for place_px in ((50, 90), (20, 85)):
+        page.mouse.click(*on_screen(*place_px))
+    wait_until(lambda: len(in_frame(0)) == len(before) + 2)
+    added = in_frame(0) - before
+    assert sorted(added) == [
+        pytest.approx((20, 85), abs=0.5), pytest.approx((50, 90), abs=0.5)
+    ]  # fmt: skip
+    assert (place.annotations / "originals" / labels.name).read_bytes() == original
+    # A drag moves what it begins at, and nothing that was selected before.
+    page.mouse.click(*on_screen(*selected))
+    page.mouse.move(*on_screen(*dragged))
+    page.mouse.down()
+    page.mouse.move(*on_screen(dragged[0] + 6, dragged[1] + 3), steps=6)
+    page.mouse.up()
+    wait_until(lambda: dragged not in in_frame(0))
+    (moved,) = in_frame(0) - before - added
+    assert moved == pytest.approx((dragged[0] + 6, dragged[1] + 3), abs=0.5)
+    assert selected in in_frame(0)
+    page.mouse.click(*on_screen(*selected))
+    page.keyboard.press("Delete")
+    wait_until(lambda: selected not in in_frame(0))
+    assert len(in_frame(0)) == len(before) + 1
+    page.keyboard.press("ArrowRight")
+    status(page, r"Frame 1: \d+ labels")
+    for _ in range(4):
+        page.keyboard.press("Control+z")
+    wait_until(lambda: in_frame(0) == before)
+    status(page, r"Frame 0: \d+ labels")
+    # Proposals of a video without labels become labels when they are accepted, not before.
+    page.locator("select").first.select_option(label="unlabelled.tif")
+    status(page, r"Frame 0: no labels; training leaves it alone. \d+ proposals")
+    new = place.annotations / "unlabelled_particles.csv"
+    assert not new.exists()
+    page.get_by_role("button", name="Accept all proposals").click()
+    wait_until(lambda: new.exists() and len(read_labels(new)) > 5)
+    part(page, "Data")
+    page.get_by_text(re.compile(r"\d+ on 1 frames")).wait_for()
 
 
 def test_a_training_is_started_reloaded_stopped_and_continued(served, place):

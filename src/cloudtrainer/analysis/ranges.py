@@ -1,6 +1,6 @@
 """Plain ranges of what a user gives: what lies outside is a slip of the keyboard or of the unit."""
 
-from cloudtrainer.diffusion.tracks import is_number
+from cloudtrainer.arguments import is_number
 from cloudtrainer.errors import CalibrationError
 
 _ZERO_CELSIUS_K = 273.15

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from cloudtrainer.analysis.columns import columns_table
 from cloudtrainer.analysis.document import video_report
 from cloudtrainer.analysis.material import (
     Material,
@@ -101,7 +102,7 @@ def analyse_one(
     )
     summary = summarise(source, tracked, measured, config, warnings, model)
     if material != Material():
-        summary["material"] = material_entry(findings, measured)
+        summary["material"] = material_entry(findings, measured.diffusion)
     if transport is not None:
         summary["mobility"] = transport_entry(transport)
     if twin is not None:
@@ -116,6 +117,10 @@ def analyse_one(
     _write_tables(source, tracked, measured, findings, folder)
     if transport is not None:
         write_transport(transport, findings, source, summary, folder)
+    units = columns_table(
+        folder, length_unit=measured.msd.length_unit, time_unit=measured.msd.time_unit
+    )
+    units.to_csv(folder / "columns.csv", index=False)
     pictures = draw(source, tracked, measured, findings)
     (folder / "figures").mkdir()
     for picture in pictures:

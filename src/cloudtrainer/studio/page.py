@@ -6,7 +6,9 @@ from typing import Any
 import panel as pn
 
 from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
 from cloudtrainer.studio.training_part import TrainingPart
@@ -14,7 +16,7 @@ from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_ANALYSE = 2
+_DATA, _LABEL, _ANALYSE, _COMPARE = 0, 1, 3, 4
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -33,9 +35,10 @@ class Page:
     def __init__(self, place: Workspace) -> None:
         self.place = place
         self.data = DataPart(place, upload_to="upload")
+        self._list_is_old = False
+        names = ("Label", "Train", "Analyse", "Compare", "Models")
         # The others are made when the first one is there to be seen.
-        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(3)]
-        names = ("Train", "Analyse", "Models")
+        self._later = [pn.Column(sizing_mode="stretch_width") for _ in names]
         self.tabs = pn.Tabs(
             ("Data", self.data.layout),
             *zip(names, self._later, strict=True),
@@ -55,14 +58,19 @@ class Page:
 
     async def begin(self) -> None:
         """Make the other parts, and read the workspace."""
+        self.label = LabelPart(self.place)
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
+        self.compare = ComparePart(self.place, linked=True)
         self.models = ModelsPart(self.place)
-        parts: tuple[Any, ...] = (self.training, self.analysis, self.models)
+        parts: tuple[Any, ...] = (
+            self.label, self.training, self.analysis, self.compare, self.models,
+        )  # fmt: skip
         for there, part in zip(self._later, parts, strict=True):
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
+        self.label.store.on_saved(self._labels_saved)
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))
         self.analysis.show_models()
@@ -78,16 +86,29 @@ class Page:
         await self.models.refresh_aside()
 
     def _look(self) -> None:
+        if self.tabs.active == _LABEL or self.label.store.unsaved:
+            self.label.refresh()
         self.training.refresh()
         self.analysis.refresh()
 
     def _offer_videos(self) -> None:
         videos: list[Path] = [one.path for one in self.data.videos if one.video is not None]
         self.analysis.show_videos(videos)
+        self.label.show_videos([one for one in self.data.videos if one.video is not None])
+
+    def _labels_saved(self) -> None:
+        self._list_is_old = True
 
     def _opened(self, _: Any) -> None:
         if self.tabs.active == _ANALYSE:
             self.analysis.wake()
+        if self.tabs.active == _LABEL:
+            self.label.wake()
+        if self.tabs.active == _COMPARE:
+            self.compare.refresh()
+        if self.tabs.active == _DATA and self._list_is_old:
+            self._list_is_old = False
+            pn.state.execute(self.data.refresh_aside)
 
 
 def make_page(place: Workspace) -> Any:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
 
+from cloudtrainer.arguments import whole_number
 from cloudtrainer.tracking.steps import StepFit, fit_steps
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -82,7 +83,10 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     ------
     LabelError
         When the table lacks a column or holds something that is not a finite number.
+    ConfigError
+        When the memory is no whole number of 0 or more.
     """
+    memory = whole_number("memory", memory, "frames")
     return range_from_frames(_sampled(checked_positions(detections)), memory)
 
 
