@@ -98,6 +98,9 @@ def test_the_msd_is_that_of_the_folder_and_its_models_those_of_the_summary(tmp_p
     assert np.allclose(brownian["y"], 4 * D * np.asarray(brownian["x"]) + 0.01)
     assert np.allclose(anomalous["y"], 4 * D * np.asarray(anomalous["x"]) + 0.02)
     assert "All 30 tracks are drawn" in plain(layout)
+    assert "analyse again" not in plain(layout)
+    files.measured.pop("anomalous_msd_offset_um2")
+    assert "analyse again" in plain(msd_chart(files, curves))
 
 
 def test_of_very_many_tracks_some_are_drawn_and_that_is_said(tmp_path):

@@ -151,7 +151,8 @@ class AnalysisPart:
         if job.stop_is_asked:
             running = "stopping ..."
         elif not progress:
-            running = "getting ready ..."
+            twin = bool(job.request.get("given", {}).get("twin"))
+            running = "learning its twin, some minutes ..." if twin else "getting ready ..."
         elif done < total:
             running = f"{done} of {total} frames, {in_words(progress['seconds_left'])} left"
         else:

@@ -67,7 +67,7 @@ def msd_chart(files: ResultFiles, curves: TrackCurves) -> Any:
         label_text_font_size="12px",
         background_fill_alpha=0.8,
     )  # fmt: skip
-    return pn.Column(pn.pane.Bokeh(chart), pn.pane.HTML(sentence(_shown_tracks(curves), "help")))
+    return pn.Column(pn.pane.Bokeh(chart), pn.pane.HTML(sentence(_shown(files, curves), "help")))
 
 
 def histogram_chart(files: ResultFiles, quantity: str, particles: pd.DataFrame) -> Any:
@@ -187,7 +187,7 @@ def _model_line(
     )
 
 
-def _shown_tracks(curves: TrackCurves) -> str:
+def _shown(files: ResultFiles, curves: TrackCurves) -> str:
     shown = len(curves.particle)
     if shown < curves.of:
         tracks = f"{shown} of the {curves.of} tracks are drawn, chosen evenly among all"
@@ -197,6 +197,12 @@ def _shown_tracks(curves: TrackCurves) -> str:
         f"{tracks}; all of them are in the points, the band and the estimates. D and alpha come "
         "from the displacements themselves, not from a fit to these points. A click on a name in "
         "the legend hides it."
+        + (
+            " An earlier version did not write what the curve of alpha needs: analyse again to see "
+            "it."
+            if files.estimate("alpha") and files.number("anomalous_msd_offset_") is None
+            else ""
+        )
     )
 
 

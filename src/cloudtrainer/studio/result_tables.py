@@ -93,14 +93,14 @@ def particles_table(files: ResultFiles, particles: pd.DataFrame) -> Any:
         titles,
         {
             "particle": 75,
-            "first_frame": 105,
+            "first_frame": 122,
             "frames": 85,
             "D": 125,
             "D_low": 105,
             "alpha": 85,
             "alpha_low": 105,
             "motion_model": 145,
-            "motion_reason": 245,
+            "motion_reason": 228,
         },
         text=("motion_model", "motion_reason"),
     )
