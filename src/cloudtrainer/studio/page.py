@@ -10,11 +10,12 @@ from cloudtrainer.studio.data_part import DataPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
 from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.studio.uploads import Uploads
 from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_ANALYSE = 2
+_TRAIN, _ANALYSE = 1, 2
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -32,7 +33,8 @@ class Page:
 
     def __init__(self, place: Workspace) -> None:
         self.place = place
-        self.data = DataPart(place, upload_to="upload")
+        self.uploads = Uploads("upload")
+        self.data = DataPart(place, uploads=self.uploads)
         # The others are made when the first one is there to be seen.
         self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(3)]
         names = ("Train", "Analyse", "Models")
@@ -49,6 +51,7 @@ class Page:
                 pn.pane.HTML(sentence(str(place.root.resolve()), "help"), align="center"),
             ),
             self.tabs,
+            self.uploads.ears,
             sizing_mode="stretch_width",
             margin=(0, 12),
         )
@@ -57,12 +60,14 @@ class Page:
         """Make the other parts, and read the workspace."""
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
-        self.models = ModelsPart(self.place)
+        self.models = ModelsPart(self.place, uploads=self.uploads)
         parts: tuple[Any, ...] = (self.training, self.analysis, self.models)
         for there, part in zip(self._later, parts, strict=True):
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
+        self.data.twin.on_train(self._train_on_twin)
+        self.uploads.take_drops()
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))
         self.analysis.show_models()
@@ -78,12 +83,18 @@ class Page:
         await self.models.refresh_aside()
 
     def _look(self) -> None:
+        self.data.twin.refresh()
         self.training.refresh()
         self.analysis.refresh()
 
     def _offer_videos(self) -> None:
         videos: list[Path] = [one.path for one in self.data.videos if one.video is not None]
         self.analysis.show_videos(videos)
+        self.training.show_videos(self.data.videos)
+
+    def _train_on_twin(self, video: Path) -> None:
+        self.training.train_on(video)
+        self.tabs.active = _TRAIN
 
     def _opened(self, _: Any) -> None:
         if self.tabs.active == _ANALYSE:
