@@ -57,16 +57,15 @@ class ModelsPart:
             disabled=True, page_size=_ROWS_SHOWN, sizing_mode="stretch_width",
             stylesheets=[TABLE_CSS],
             configuration={"columnDefaults": {"headerSort": False}},
-            formatters={
-                "current": {"type": "tickCross", "crossElement": ""},
-                "version": {"type": "plaintext"},
-            },
+            formatters={name: {"type": "plaintext"} for name in _TITLES}
+            | {"current": {"type": "tickCross", "crossElement": ""}},
         )  # fmt: skip
         self.make_current = pn.widgets.Button(
             label="Make current", color="primary", width=130, disabled=True
         )
         self.download = pn.pane.HTML("", width=260, align="center")
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.about = pn.pane.HTML("", sizing_mode="stretch_width")
         self.card = pn.pane.Str(
             "", sizing_mode="stretch_width",
             styles={"font-size": "12px", "white-space": "pre-wrap", "overflow-wrap": "anywhere"},
@@ -104,6 +103,7 @@ class ModelsPart:
                 self.add,
             ),
             self.said,
+            self.about,
             self._some,
             sizing_mode="stretch_width",
         )
@@ -131,7 +131,7 @@ class ModelsPart:
             value=models, pagination="local" if len(models) > _ROWS_SHOWN else None
         )
         self._some.visible = bool(len(models))
-        self.said.object = sentence(
+        self.about.object = sentence(
             "Scores are those of held-out frames when the model was made. Analyses and trainings "
             "take the current model."
             if len(models)
@@ -205,11 +205,8 @@ class ModelsPart:
 
     def _uploaded(self, message: str, names: list[str]) -> None:
         if any(name.lower().endswith(MODEL_SUFFIXES) for name in names):
-            pn.state.execute(lambda: self._read_after(message))
-
-    async def _read_after(self, message: str) -> None:
-        await self.refresh_aside()
-        self.said.object = message
+            pn.state.execute(self.refresh_aside)
+            self.said.object = message
 
     def _make_current(self, _: Any) -> None:
         version = self._selected()

@@ -33,6 +33,7 @@ class Page:
 
     def __init__(self, place: Workspace) -> None:
         self.place = place
+        self._there: list[str] = []
         self.uploads = Uploads("upload")
         self.data = DataPart(place, uploads=self.uploads)
         # The others are made when the first one is there to be seen.
@@ -79,10 +80,19 @@ class Page:
         pn.state.add_periodic_callback(self._look, period=_LOOK_MS)
 
     async def _read(self) -> None:
+        self._there = self._names()
         await self.data.refresh_aside()
         await self.models.refresh_aside()
 
+    def _names(self) -> list[str]:
+        place = self.place
+        files = [*place.video_files(), *place.label_files(), *place.model_folders()]
+        return [path.name for path in files]
+
     def _look(self) -> None:
+        # Of what another tab has added, or another program.
+        if self._names() != self._there:
+            pn.state.execute(self._read)
         self.data.twin.refresh()
         self.training.refresh()
         self.analysis.refresh()

@@ -27,9 +27,10 @@ class Subject:
     """
 
     def __init__(self, twins: Sequence[str] = ()) -> None:
-        # What was chosen last, by hand or for the newest training.
-        self._wanted: Path | None = Path(twins[0]) if twins else None
+        # The video that was chosen last, by hand or for the newest training.
+        self._wanted = Path(twins[0]).name if twins else ""
         self._is_chosen = bool(twins)
+        self._paths: dict[str, Path] = {}
         self._labelled = 0
         self.choice = pn.widgets.Select(label="Train on", options={}, width=_WIDTH)
         self.about = pn.pane.HTML("", sizing_mode="stretch_width", align="end")
@@ -41,31 +42,28 @@ class Subject:
     @property
     def twins(self) -> list[str]:
         """Videos whose twins are to be learned."""
-        return [str(self.choice.value.resolve())] if self.choice.value is not None else []
+        return [str(self._paths[self.choice.value].resolve())] if self.choice.value else []
 
     def show_videos(self, videos: list[ListedVideo]) -> None:
         """Offer the twins of the videos without labels; without any label, the first is chosen."""
         usable = [one for one in videos if one.video is not None]
-        unlabelled = [one.path for one in usable if one.labels is None]
+        self._paths = {one.path.name: one.path for one in usable if one.labels is None}
         self._labelled = sum(one.labels is not None for one in usable)
         before = "the labelled videos, and the" if self._labelled else "the simulated"
-        options: dict[str, Path | None] = {
-            "the labelled videos" if self._labelled else "simulated scenes of every kind": None
-        }
-        options |= {f"{before} twin of {path.name}": path for path in unlabelled}
+        alone = "the labelled videos" if self._labelled else "simulated scenes of every kind"
+        options = {alone: ""} | {f"{before} twin of {name}": name for name in self._paths}
         if not self._is_chosen:
-            self._wanted = unlabelled[0] if unlabelled and not self._labelled else None
-        name = self._wanted.name if self._wanted is not None else None
+            self._wanted = "" if self._labelled else next(iter(self._paths), "")
+        value = self._wanted if self._wanted in self._paths else ""
         self._quiet = True
-        self.choice.options = options
-        self.choice.value = next((path for path in unlabelled if path.name == name), None)
+        self.choice.param.update(options=options, value=value)
         self._quiet = False
         self._say()
 
     def choose(self, video: Path) -> None:
         """Choose the twin of a video, if it has no labels."""
-        if video in self.choice.options.values():
-            self.choice.value = video
+        if video.name in self._paths:
+            self.choice.value = video.name
 
     def _chosen(self, event: Any) -> None:
         if not self._quiet:
@@ -77,7 +75,7 @@ class Subject:
             "The twin is simulated from what is measured in the video: its spots, its background "
             "and its noise. No labels are needed. Look at it first, in the part Data."
         )
-        if self.choice.value is not None:
+        if self.choice.value:
             about = simulated
             if self._labelled:
                 about += " The labelled videos are learned, or rehearsed, as well."

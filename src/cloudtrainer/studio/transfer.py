@@ -91,8 +91,6 @@ class Upload(RequestHandler):
 
     def _open(self, path: Path) -> BinaryIO:
         unfinished = self._unfinished(path)
-        if self.kind == "models" and path.exists():
-            raise FileExistsError
         with suppress(FileNotFoundError):
             # Of a page that was killed while it was sent: nobody writes to it any more.
             if time.time() - unfinished.stat().st_mtime > _FORGOTTEN_S:
@@ -105,11 +103,10 @@ class Upload(RequestHandler):
         file.close()
         unfinished = self._unfinished(path)
         if self.kind == "models":
-            unfinished.rename(path)
-            try:
-                return f"Added {add_model(self.place, path)}."
-            finally:
-                path.unlink(missing_ok=True)
+            # Another tab may send one of this name while this one is looked at.
+            with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+                sent = unfinished.rename(Path(aside) / path.name)
+                return f"Added {add_model(self.place, sent)}."
         said = check(self.place, unfinished, path, self.kind)
         if path.exists():
             raise WorkspaceError(f"{path.name}: a file of this name came meanwhile; rename yours")

@@ -12,7 +12,7 @@ import panel as pn
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio import jobs
 from cloudtrainer.studio.frame_view import FrameView
-from cloudtrainer.studio.look import CARD, sentence
+from cloudtrainer.studio.look import CARD, in_turn, sentence
 from cloudtrainer.studio.twin_words import twin_in_words
 from cloudtrainer.training.hashes import ContentHashes
 from cloudtrainer.video import Video
@@ -108,7 +108,7 @@ class TwinPart:
             if not fresh:
                 self._asked = self.start().name
             elif path == self._path:
-                self.open()
+                in_turn(self._try_to_open)
         except (CloudTrainerError, OSError) as error:
             self.said.object = sentence(str(error), "wrong")
         finally:
@@ -171,7 +171,7 @@ class TwinPart:
         self.button.disabled = living
         now = (job.name, str(state))
         if living:
-            seconds = time.time() - float(job.request.get("asked_at", time.time()))
+            seconds = max(0.0, time.time() - float(job.request.get("asked_at", time.time())))
             self.said.object = sentence(
                 f"{name}: waiting for the run before it to end."
                 if state == "waiting" and seconds > 2

@@ -288,6 +288,10 @@ def add_model(place: Workspace, source: Path) -> str:
     from cloudtrainer.training.model_import import import_model
 
     folder = import_model(source, place)
-    is_current = folder == place.current_model()
-    what_now = "there was none: it is the current one" if is_current else "the current one stays"
-    return f"{source.name}: is now the model {folder.name}; {what_now}"
+    current = place.current_model()
+    what_now = (
+        "it is the current one, for there was none"
+        if folder == current or current is None
+        else f"the current one is still {current.name}"
+    )
+    return f"{source.name} as the model {folder.name}; {what_now}"
