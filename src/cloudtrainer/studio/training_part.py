@@ -93,6 +93,11 @@ class TrainingPart:
         """Choose the twin of a video."""
         self.subject.choose(video)
 
+    @property
+    def choice(self) -> Any:
+        """What is learned and what it takes, without the buttons; for a notebook."""
+        return pn.Column(self.subject.layout, self.cost)
+
     def on_end(self, tell: Callable[[], None]) -> None:
         """Call a function when a run has ended."""
         self._told.append(tell)

@@ -19,7 +19,7 @@ from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace
 
 _LARGEST_PX = (385, 400)
-_WORDS_WIDTH = 330
+_WORDS_WIDTH = 312
 _LOOK_MS = 1000
 
 
@@ -59,7 +59,7 @@ class TwinPart:
         )
         self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, value=0, width=250)
         self.title, self.title_of_twin = (
-            pn.pane.HTML("", width=_LARGEST_PX[0] + 70, margin=(0, 10)) for _ in range(2)
+            pn.pane.HTML("", width=_LARGEST_PX[0], margin=(0, 10)) for _ in range(2)
         )
         self.words = pn.pane.HTML("", width=_WORDS_WIDTH)
         self.picture = pn.pane.PNG(None, width=960, alt_text="Video and twin by the same measures")
