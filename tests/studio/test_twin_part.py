@@ -52,6 +52,9 @@ def test_what_was_measured_is_said_with_its_units():
         assert text in said
     assert "In focus" not in said
     assert "µm" not in twin_in_words(measured())
+    dark = twin_in_words(measured(polarity="dark"))
+    assert "14.2 dark ones" in dark
+    assert "56 counts below the background" in dark
 
 
 def test_shapes_focus_hot_pixels_and_warnings_are_said_and_text_stays_text():

@@ -57,9 +57,10 @@ def _rows(numbers: dict[str, Any], pixel_size_um: float | None) -> list[tuple[st
     over = [one["amplitude_over_noise"] for one in shapes if one["amplitude_over_noise"]]
     ratio = f", {_span(over)} times the noise" if over else ""
     kinds = f"; {len(shapes)} shapes" if len(shapes) > 1 else ""
+    side = "above" if numbers["polarity"] == "bright" else "below"
     rows += [
         ("Size", size + kinds),
-        ("Brightness", f"{_span(heights)} counts above the background{ratio} (medians)"),
+        ("Brightness", f"{_span(heights)} counts {side} the background{ratio} (medians)"),
         (
             "Background",
             f"{background['median']:.4g} counts ({background['percentile_1']:.4g} to "
