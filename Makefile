@@ -3,15 +3,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready.stamp
+# A process for each core; the tests of a file, which share what they prepare, in one of them.
+PYTEST := $(BIN)/pytest -n logical --dist loadfile
 BENCHMARKS := $(filter-out benchmarks/__init__.py benchmarks/_%.py,$(wildcard benchmarks/*.py))
 
-.PHONY: demo test lint bench
+.PHONY: demo test slow lint bench
 
 demo: $(READY)
 	$(BIN)/cloudtrainer demo
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+slow: $(READY)
+	$(PYTEST) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -150,9 +150,9 @@ def rates(simulate: Simulate, repeats: int, seed: int) -> dict[str, float]:
     failed: dict[str, float] = {"any": 0.0}
     for run in range(repeats):
         checks = check_model(simulate(np.random.default_rng([seed, run])))
-        failed["any"] += any(not check.passed for check in checks) / repeats
+        failed["any"] += any(check.failed for check in checks) / repeats
         for check in checks:
-            failed[check.name] = failed.get(check.name, 0.0) + (not check.passed) / repeats
+            failed[check.name] = failed.get(check.name, 0.0) + check.failed / repeats
     return failed
 
 

@@ -2,8 +2,9 @@
 
 A 512 x 512 px video with 500 particles a frame, Chromium without a window, the server on the same
 machine. The threshold is moved by the keyboard, and the time is taken in the browser: from the key
-to the second picture after the circles have changed. Then the time that the page expects of a run
-of the preset "quick look on a CPU", beside the time that the run takes.
+to the second picture after the circles have changed. The same for the linking range, to the links
+of 20 frames. Then the time that the page expects of a run of the preset "quick look on a CPU",
+beside the time that the run takes.
 """
 
 import json
@@ -18,21 +19,21 @@ from pathlib import Path
 import tifffile
 from playwright.sync_api import Page, sync_playwright
 
-from _scenes import scene
-from cloudtrainer.config import Config
+from cloudtrainer.config import Config, ExperimentSettings
+from cloudtrainer.simulation import simulate_experiment
 from cloudtrainer.studio import jobs
 from cloudtrainer.studio.cost import expected, measure
 from cloudtrainer.studio.presets import with_preset
 from cloudtrainer.workspace import Workspace
 
 RESULTS = Path(__file__).parent / "results" / "studio.json"
-FRAMES, SPOTS, PHOTONS, SEED = 4, 500, 400, 46_000
+FRAMES, SPOTS, SIDE_PX, SEED = 20, 500, 512, 46_000
 MOVES, STARTS = 20, 3
 # Resolves at the second animation frame after the circles have changed: then they are painted.
 WATCH = """
 () => {
   const sources = [...Bokeh.documents[0]._all_models.values()].filter(
-    (model) => model.type == 'ColumnDataSource' && 'probability' in model.data);
+    (model) => model.type == 'ColumnDataSource' && 'COLUMN' in model.data);
   window.redrawn = new Promise((done) => {
     for (const source of sources) {
       const change = () => {
@@ -79,15 +80,16 @@ def served(place: Workspace) -> tuple[subprocess.Popen[str], str]:
     return server, server.stdout.readline().split()[-1]
 
 
-def redraws(page: Page) -> list[float]:
-    """Return the milliseconds from a move of the threshold to the painted circles."""
-    page.locator(".bk-tab", has_text="Analyse").click()
-    page.get_by_text("particles in frame 0").wait_for(timeout=120_000)
-    handle = page.locator(".noUi-handle").last
+def redraws(page: Page, slider: int, column: str) -> list[float]:
+    """Return the milliseconds from a move of a slider to what it changes, painted.
+
+    The handles of frame, contrast, threshold and linking range are counted from 0.
+    """
+    handle = page.locator(".noUi-handle").nth(slider)
     handle.focus()
     took = []
     for move in range(MOVES):
-        page.evaluate(WATCH)
+        page.evaluate(WATCH.replace("COLUMN", column))
         handle.press("ArrowRight" if move % 2 else "ArrowLeft")
         took.append(page.evaluate("async () => (await window.redrawn) - window.pressed"))
         time.sleep(0.3)
@@ -111,8 +113,10 @@ def main() -> None:
         sys.exit("no Chromium here: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as run:
         place = Workspace.create(Path(folder) / "DeepTrack_Studio")
-        filmed, _ = scene(PHOTONS, SPOTS, False, SEED, FRAMES)
-        tifffile.imwrite(place.videos / "crowd.tif", filmed)
+        moving = ExperimentSettings(
+            frames=FRAMES, height_px=SIDE_PX, width_px=SIDE_PX, particles=SPOTS, seed=SEED
+        )
+        tifffile.imwrite(place.videos / "crowd.tif", simulate_experiment(moving).frames)
         starts = [first_paint(place, run, path) for _ in range(STARTS)]
         for name in starts[0]:
             print(f"{name:<16} {statistics.median(one[name] for one in starts):6.2f} s", flush=True)
@@ -121,12 +125,18 @@ def main() -> None:
             browser = run.chromium.launch(executable_path=path, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             page.goto(address)
-            took = redraws(page)
+            page.locator(".bk-tab", has_text="Analyse").click()
+            page.get_by_text("links up to").wait_for(timeout=120_000)
+            took = {
+                "threshold": redraws(page, 3, "probability"),
+                "linking range": redraws(page, 4, "x_track"),
+            }
             browser.close()
         finally:
             server.terminate()
             server.wait()
-        print(f"redraw           {statistics.median(took):6.0f} ms, at most {max(took):.0f} ms")
+        for name, times in took.items():
+            print(f"{name:<16} {statistics.median(times):6.0f} ms, at most {max(times):.0f} ms")
         quick = a_run(place)
         print(f"a quick run      {quick['took_s']:6.0f} s, expected {quick['expected_s']:.0f} s")
     RESULTS.parent.mkdir(exist_ok=True)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes side by side, each with threads for all cores, would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from cloudtrainer import cli
 
 

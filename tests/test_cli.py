@@ -17,8 +17,8 @@ from cloudtrainer.config import Config
 from cloudtrainer.version import __version__
 
 VERBS = [
-    "init", "simulate", "train", "twin", "models", "export", "analyze", "score", "studio", "demo",
-    "info", "settings",
+    "init", "simulate", "train", "twin", "models", "export", "analyze", "compare", "score",
+    "studio", "demo", "info", "settings",
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ _HOMES = {
     "Workspace": "cloudtrainer.workspace",
     "WorkspaceError": "cloudtrainer.errors",
     "analyze": "cloudtrainer.analysis",
+    "compare_conditions": "cloudtrainer.analysis.conditions",
     "calculate_msd": "cloudtrainer.diffusion",
     "extract_particles_from_predictions": "cloudtrainer.inference",
     "fit_diffusion_models": "cloudtrainer.diffusion",

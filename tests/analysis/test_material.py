@@ -98,8 +98,8 @@ def test_the_workbook_has_a_sheet_for_each_table_and_no_formula(beads):
     assert book.sheetnames == SHEETS
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell for cell in cells if cell.data_type == "f"]
-    assert book["summary"]["B2"].value == "=HYPERLINK(1).csv"
-    assert book["summary"]["B2"].quotePrefix
+    assert book["summary"]["F2"].value == "=HYPERLINK(1).csv"
+    assert book["summary"]["F2"].quotePrefix
     assert book["tracks"].max_row == 41
     assert book["MSD per track"].max_column == 41
 
@@ -112,7 +112,7 @@ def test_the_tables_hold_what_the_workbook_and_the_summary_hold(beads):
     assert row["mean_by_particle_low"] < D < row["mean_by_particle_high"]
     assert numbers["value"].iloc[0] == pytest.approx(row["mean_by_particle"], rel=1e-4)
     sheet = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="effective diffusivities")
-    assert sheet["mean_by_particle"].iloc[0] == pytest.approx(row["mean_by_particle"])
+    assert sheet["mean_by_particle_um2_per_s"].iloc[0] == pytest.approx(row["mean_by_particle"])
     tracks = pd.read_csv(beads.out / "mobility_tracks.csv")
     assert len(tracks) == 40
     assert {"class", "Deff_0.05s_um2_per_s", "Deff_0.2s_over_free"} <= set(tracks)
@@ -288,6 +288,18 @@ def test_the_mean_of_a_drift_raises_the_least_motion(tmp_path, without_pictures)
     immobile = found.summary["mobility"]["fractions"][0]
     assert immobile["particles"] == pytest.approx(10, abs=1)
     assert any("wanders with them" in said for said in found.summary["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.50935, "0.0000"), (12.345, "0.00"), (98765.4, "0"), (1.2e-3, "0.000000"),
+     (1e-14, "0.000E+00"), (-3e9, "0.000E+00"), (0.0, "0")],
+)  # fmt: skip
+def test_numbers_are_held_whole_and_shown_with_four_digits(tmp_path, value, shown):
+    write_workbook({"a": pd.DataFrame({"n": [value]})}, tmp_path / "book.xlsx")
+    cell = openpyxl.load_workbook(tmp_path / "book.xlsx")["a"]["A2"]
+    assert cell.value == value
+    assert cell.number_format == shown
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "a\x00b", "x" * 40000])

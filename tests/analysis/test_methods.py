@@ -96,9 +96,9 @@ def test_several_recordings_with_a_name_that_is_html(tmp_path):
     found = analyze(paths, tmp_path / "out", **SCALE)
     text = methods(found)
     assert text.startswith("3 tables of tracks were analysed")
-    assert "Student's t from the scatter between recordings" in text
+    assert "bootstrap over recordings, with Student's t" in text
     assert "r<b>1.csv gave no D." in text
-    assert "bootstrap" not in text
+    assert "bootstrap samples" not in text
     page = (found.out / "report.html").read_text(encoding="utf-8")
     assert "<b>" not in page
     for single in found.videos:

@@ -9,6 +9,7 @@ import pytest
 from bright_spots import brownian_tracks
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.kinds import kinds_table
 from cloudtrainer.analysis.measure import _agreed, _contradict
 from cloudtrainer.diffusion import classify_motion, estimate_anomalous, motion_type
 
@@ -116,3 +117,32 @@ def test_the_width_of_a_cage_is_not_called_localisation_error(tmp_path):
     stuck = analyze(brownian_tracks(25, 60, 0.0, noise_px=0.5, seed=4), tmp_path / "stuck", **known)
     assert stuck.summary["measured"]["localisation_error_um"] == pytest.approx(0.05, rel=0.1)
     assert not any("particles differ" in text for text in stuck.summary["warnings"])
+
+
+def test_kind_of_motion_and_transport_stand_side_by_side_and_say_why_they_differ(tmp_path):
+    moving = brownian_tracks(12, 60, 1.0, noise_px=0.2, seed=5)
+    stuck = brownian_tracks(8, 60, 0.0, noise_px=0.2, seed=6)
+    tracks = pd.concat([moving, stuck.assign(particle=stuck["particle"] + 12)])
+    found = analyze(tracks, tmp_path / "out", pixel_size_um=0.1, frame_interval_s=1 / 30)
+    table = kinds_table(found.measurement, found.transport)
+    *kinds, everything = table.rows
+    np.testing.assert_array_equal(np.sum([row[1:] for row in kinds], axis=0), everything[1:])
+    classes = found.transport.mobility.fractions.set_index("class")["particles"]
+    assert list(everything[1:-1]) == classes.to_list()
+    counts = found.measurement.particles["motion_model"].value_counts()
+    assert {row[0]: row[-1] for row in kinds} == counts.to_dict()
+    assert everything[-1] == 20
+    # Tracks of 60 frames: the two answers do differ.
+    assert counts["undetermined"] > classes["undetermined"]
+    assert "counts differ" in table.note
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert table.heading in page
+    text = (tmp_path / "out" / "methods.txt").read_text(encoding="utf-8")
+    assert "Kind of motion and class of transport are separate answers" in text
+
+
+def test_without_calibration_the_methods_speak_of_no_transport(tmp_path):
+    analyze(brownian_tracks(12, 30, 1.0), tmp_path / "out")
+    text = (tmp_path / "out" / "methods.txt").read_text(encoding="utf-8")
+    assert "The kind of motion of single tracks" in text
+    assert "class of transport" not in text

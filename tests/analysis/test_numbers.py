@@ -92,6 +92,9 @@ def test_how_much_particles_differ_is_in_the_summary_and_in_the_table(tmp_path):
         for number, variance in enumerate(rng.choice([0.2, 2.0], 40))
     ]
     found = analyze(pd.concat(tables, ignore_index=True), tmp_path / "out")
+    exponents = found.summary["measured"]["alpha_spread"]
+    assert exponents["low"] <= exponents["value"] <= exponents["high"]
+    assert exponents["low"] == 0
     entry = found.summary["measured"]["D_spread"]
     assert entry["low"] < 0.9 / 1.1 < entry["high"]
     assert entry["particles"] == 40
@@ -136,11 +139,22 @@ def test_several_tables_give_their_mean_with_students_interval(tmp_path):
     found = analyze(paths, tmp_path / "out", pixel_size_um=PIXEL_UM, frame_interval_s=INTERVAL_S)
     own = np.array([single.diffusion.value for single in found.videos])
     error = own.std(ddof=1) / np.sqrt(3)
-    # 4.302653: the 97.5% quantile of Student's t with 2 degrees of freedom.
     assert found.diffusion.value == pytest.approx(own.mean(), rel=1e-12)
-    assert found.diffusion.standard_error == pytest.approx(error, rel=1e-12)
-    assert found.diffusion.high == pytest.approx(own.mean() + 4.302653 * error, rel=1e-6)
-    assert found.diffusion.low == pytest.approx(max(own.mean() - 4.302653 * error, 0), rel=1e-6)
+    # No narrower than what the particles of the three videos leave.
+    ends = [(single.diffusion.low, single.diffusion.high) for single in found.videos]
+    within = np.sqrt(np.mean([np.log(high / low) ** 2 for low, high in ends]) / 3) / 3.919928
+    # 4.302653: the 97.5% quantile of Student's t with 2 degrees of freedom.
+    half = max(4.302653 * error / own.mean(), 1.959964 * within)
+    assert found.diffusion.high == pytest.approx(own.mean() * np.exp(half), rel=1e-6)
+    assert found.diffusion.low == pytest.approx(own.mean() * np.exp(-half), rel=1e-6)
+    means = pd.read_csv(tmp_path / "out" / "means_over_videos.csv").set_index("quantity")
+    assert means.loc["D", "value"] == pytest.approx(own.mean(), rel=1e-5)
+    assert means.loc["D", "high"] == pytest.approx(found.diffusion.high, rel=1e-5)
+    share = [
+        single.transport.mobility.effective["mean_by_frame"].iloc[0] for single in found.videos
+    ]
+    name = "effective diffusivity 0.1 s by frame"
+    assert means.loc[name, "value"] == pytest.approx(np.mean(share), rel=1e-5)
 
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     entry = summary["measured"]["D_um2_per_s"]

@@ -4,7 +4,10 @@ import json
 import math
 from html.parser import HTMLParser
 from types import SimpleNamespace
+from urllib.parse import unquote
 
+import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 import tifffile
@@ -20,6 +23,7 @@ TOP = {
 }  # fmt: skip
 # Written where temperature and radius are given.
 OF_MATERIAL = {"moduli.csv", "figures/moduli.png", "figures/moduli.svg"}
+OF_SEVERAL = {"means_over_videos.csv", "figures/videos.png", "figures/videos.svg"}
 ESTIMATE = {"value", "standard_error", "low", "high", "method"}
 MOTION_TYPES = {
     "Normal Brownian diffusion",
@@ -76,11 +80,40 @@ def video_run(tmp_path_factory):
 
 
 def test_the_folder_of_a_video_holds_every_file_and_no_other(video_run):
-    assert files_in(video_run.out) == set(RESULTS) - OF_MATERIAL
+    assert files_in(video_run.out) == set(RESULTS) - OF_MATERIAL - OF_SEVERAL
     assert [path.name for path in sorted(video_run.out.parent.iterdir())] == [
         "gel <b>100$ & “ä 1.tif",
         "out",
     ]
+
+
+def test_every_column_of_every_table_has_its_unit(video_run):
+    units = pd.read_csv(video_run.out / "columns.csv", keep_default_na=False)
+    for path in video_run.out.glob("*.csv"):
+        if path.name != "columns.csv":
+            of_file = units[units["file"] == path.name]
+            assert of_file["column"].to_list() == list(pd.read_csv(path, nrows=0).columns)
+    assert (units["what"] != "").all(), units[units["what"] == ""]
+    unit = units.set_index(["file", "column"])["unit"]
+    assert unit["particles.csv", "D"] == "um^2/s"
+    assert unit["particles.csv", "K_high"] == "um^2/s^alpha"
+    assert unit["tracks.csv", "x"] == "px"
+    assert unit["mobility_tracks.csv", "D_low"] == "um^2/s"
+    assert unit["mobility_tracks.csv", "Deff_0.1s_um2_per_s"] == "um^2/s"
+    assert unit["msd.csv", "lag_s"] == "s"
+
+
+def test_units_without_calibration_are_pixels_and_frames(tmp_path, without_pictures):
+    tracks = brownian_tracks(12, 20, 1.0).assign(mine=1)
+    analyze(tracks, tmp_path / "out")
+    units = pd.read_csv(tmp_path / "out" / "columns.csv", keep_default_na=False)
+    unit = units.set_index(["file", "column"])["unit"]
+    assert unit["particles.csv", "D"] == "px^2/frame"
+    assert unit["particles.csv", "speed"] == "px/frame"
+    assert unit["msd.csv", "msd_px2"] == "px^2"
+    assert not units["unit"].str.contains("um").any()
+    # The user's own columns are listed, if they are kept, and nothing is said of them.
+    assert set(units.loc[units["what"] == "", "column"]) <= {"mine"}
 
 
 def test_the_summary_has_the_keys_that_others_rely_on(video_run):
@@ -213,6 +246,22 @@ def test_frames_and_region_give_positions_in_the_whole_video(tmp_path, stand_in,
     assert part.summary["video"]["shape"] == [12, 80, 60]
 
 
+def test_where_drift_is_taken_out_the_places_in_the_video_are_kept(tmp_path, without_pictures):
+    still = brownian_tracks(12, 60, 1.0)
+    drifting = still.assign(x=still["x"] + 2.0 * still["frame"])
+    calibration = {"pixel_size_um": 0.1, "frame_interval_s": 0.05}
+    analysis = analyze(drifting, tmp_path / "a", **calibration)
+    assert analysis.summary["measured"]["drift_method"] != "none"
+    tracks = pd.read_parquet(tmp_path / "a" / "tracks.parquet")
+    both = tracks.merge(drifting, on=["frame", "particle"], suffixes=("", "_given"))
+    assert len(both) == len(tracks)
+    assert both["video_x"].to_numpy() == pytest.approx(both["x_given"].to_numpy())
+    assert both["video_y"].to_numpy() == pytest.approx(both["y_given"].to_numpy())
+    assert (both["x"] - both["video_x"]).abs().max() > 10
+    analyze(still, tmp_path / "b", **calibration)
+    assert "video_x" not in pd.read_parquet(tmp_path / "b" / "tracks.parquet")
+
+
 def test_frames_of_a_table_are_those_asked_for(tmp_path, without_pictures):
     found = analyze(brownian_tracks(12, 40, 1.0), tmp_path / "out", frames=(10, 30))
     assert (found.tracks["frame"].min(), found.tracks["frame"].max()) == (10, 29)
@@ -299,7 +348,7 @@ def test_videos_of_one_name_get_folders_of_their_own(tmp_path, without_pictures)
     first, second = (single.out for single in found.videos)
     assert first != second
     assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {
-        first.name, second.name
+        first.name, second.name, "figures"
     }  # fmt: skip
     assert (
         strict_json(first / "summary.json")["video"]["sha256"]
@@ -314,6 +363,7 @@ def test_a_video_and_a_table_together(tmp_path, stand_in, without_pictures):
     found = analyze([video, table], tmp_path / "out")
     assert {path.name for path in found.out.iterdir()} == {
         "report.html", "methods.txt", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
+        "figures", "means_over_videos.csv",
     }  # fmt: skip
     # Only the video says how many particles there are in a frame.
     assert found.summary["measured"]["particles_per_frame"] == pytest.approx(9, abs=0.3)
@@ -350,18 +400,54 @@ def test_a_calibrated_and_an_uncalibrated_video_have_no_common_D(
 
 def test_folder_names_suit_windows_and_spreadsheets():
     names = ['=HYPERLINK("x") é中<b>.csv', "-1|2:3?*\\4.csv", "gel 1.csv", "gel 1.tif", "+x", "_x"]
+    names.append("Figures.tif")
     sources = [SimpleNamespace(name=name) for name in names]
     assert _folder_names(sources) == [
-        "_HYPERLINK(_x_) é中_b_", "_1_2_3___4", "gel 1", "gel 1_2", "_x", "_x_2"
+        "_HYPERLINK(_x_) é中_b_", "_1_2_3___4", "gel 1", "gel 1_2", "_x", "_x_2", "Figures_2"
     ]  # fmt: skip
 
 
-def test_what_is_not_averaged_over_videos_is_said(tmp_path, without_pictures):
-    tables = [brownian_tracks(12, 30, 1.0, seed=seed) for seed in range(2)]
-    analyze(tables, tmp_path / "px")
-    report = (tmp_path / "px" / "report.html").read_text(encoding="utf-8")
-    assert "Not averaged over videos" not in report
-    known = {"pixel_size_um": 0.1, "frame_interval_s": 0.02}
-    analyze(tables, tmp_path / "um", **known, temperature_K=295.0, viscosity_Pa_s=0.001)
-    report = (tmp_path / "um" / "report.html").read_text(encoding="utf-8")
-    assert "Not averaged over videos: what D and the MSD say of the material" in report
+def test_viscosity_and_mobility_of_several_videos_are_those_of_their_mean(
+    tmp_path, without_pictures
+):
+    tables = [brownian_tracks(8, 60, 1.0, seed=seed) for seed in range(2)]
+    known = {"pixel_size_um": 0.1, "frame_interval_s": 0.02, "temperature_K": 295.0}
+    out = tmp_path / "out"
+    found = analyze(
+        tables, out, **known, particle_radius_um=0.5, particle_radius_relative_error=0.1
+    )
+    # k_B T / (6 pi radius D), um^3 to m^3.
+    viscosity = 1.380649e-23 * 295.0 / (6 * np.pi * 0.5e-18 * found.diffusion.value)
+    entry = found.summary["material"]["measured_viscosity_Pa_s"]
+    assert entry["value"] == pytest.approx(viscosity, rel=1e-6)
+    # The error of the radius is that of all videos: it is not averaged away.
+    relative = np.hypot(found.diffusion.standard_error / found.diffusion.value, 0.1)
+    assert entry["standard_error"] == pytest.approx(relative * viscosity, rel=1e-6)
+    page = Page(out / "report.html")
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "viscosity (Pa s)" in report
+    assert "G' and G'' are not averaged" in page.text
+    links = [reference for reference in page.references if not reference.startswith("data:")]
+    assert len(links) == 2
+    assert all((out / unquote(link)).is_file() for link in links)
+    book = openpyxl.load_workbook(out / "mobility.xlsx")
+    assert book.sheetnames == ["means over videos", "each video", "settings and units"]
+    assert [cell.value for cell in book["each video"][1]] == [
+        "quantity", "unit", *(single.out.name for single in found.videos)
+    ]  # fmt: skip
+    assert str(found.material.from_diffusion) in str(found)
+
+
+def test_videos_that_are_not_filmed_alike_are_told(tmp_path, without_pictures, stand_in):
+    paths = []
+    for number, interval in enumerate((0.05, 0.1)):
+        paths.append(tmp_path / f"v{number}.tif")
+        tifffile.imwrite(
+            paths[-1], spots_video(seed=number), imagej=True, resolution=(10.0, 10.0),
+            metadata={"unit": "um", "finterval": interval, "axes": "TYX"},
+        )  # fmt: skip
+    found = analyze(paths, tmp_path / "out")
+    assert any(
+        "The frame interval is not the same: 0.05 s (v0), 0.1 s (v1)." in said
+        for said in found.summary["warnings"]
+    )

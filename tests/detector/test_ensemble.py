@@ -47,7 +47,7 @@ class Fixed(nn.Module):
     cell_px = GridNet.cell_px
     multiple = GridNet.cell_px
 
-    def __init__(self, x, y, error=0.1, logit=6.0):
+    def __init__(self, x, y, error=0.1, logit=9.0):
         super().__init__()
         self.place, self.error, self.logit = (x, y), error, logit
 

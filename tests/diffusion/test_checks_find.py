@@ -9,6 +9,7 @@ from cloudtrainer.diffusion.checks.check import holm, unit_steps
 from cloudtrainer.diffusion.checks.common_motion import shared_motion
 from cloudtrainer.diffusion.checks.spectrum import displacement_spectrum
 from cloudtrainer.diffusion.tracks import track_arrays
+from cloudtrainer.tracking import subtract_drift
 
 
 def simulated(rng, particles=100, frames=100, variance=1.0, noise=0.5, extra=0.0):
@@ -29,7 +30,7 @@ def simulated(rng, particles=100, frames=100, variance=1.0, noise=0.5, extra=0.0
 
 
 def failures(tracks, **options):
-    return {check.name: check for check in check_model(tracks, **options) if not check.passed}
+    return {check.name: check for check in check_model(tracks, **options) if check.failed}
 
 
 def test_p_values_are_adjusted_as_by_hand():
@@ -178,11 +179,30 @@ def test_fast_particles_of_short_tracks_are_found():
 
 
 @pytest.mark.parametrize("particles", [0, 1, 2, 15])
-def test_little_data_pass_with_a_sentence_and_never_warn(particles, recwarn):
+def test_little_data_do_not_fail_but_have_a_sentence_and_never_warn(particles, recwarn):
     tracks = simulated(np.random.default_rng(11), particles, 4)
     for check in check_model(tracks.drop(columns="intensity")):
-        assert check.passed
+        assert not check.failed
+        assert (check.passed is None) == np.isnan(check.p_value)
         assert check.sentence
     still = simulated(np.random.default_rng(11), particles, 30, variance=0.0, noise=0.0)
-    assert all(check.passed for check in check_model(still))
+    assert not any(check.failed for check in check_model(still))
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("method", "untold"),
+    [("steady", {"drift left"}), ("mean", {"drift left", "motion in common"})],
+)
+def test_what_was_subtracted_is_not_said_to_have_passed(method, untold):
+    tracks = simulated(np.random.default_rng(13), 20, 60)
+    tracks["x"] += 0.3 * tracks["frame"]
+    assert failures(tracks)["drift left"].passed is False
+    corrected = subtract_drift(tracks, method)
+    checks = check_model(corrected.tracks, in_place=tracks, drift=corrected.method)
+    assert {check.name for check in checks if "cannot be told after" in check.sentence} == untold
+    for check in checks:
+        if check.name in untold:
+            assert check.passed is None
+            assert not check.failed
+            assert np.isnan([check.number, check.p_value]).all()

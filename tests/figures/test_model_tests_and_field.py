@@ -34,7 +34,7 @@ def check(name="drift left", passed=True, curve="known", p_value=0.3):
 
 
 def test_every_test_has_a_panel_that_says_whether_it_passed():
-    checks = [check(), check("pixel locking", False, p_value=1e-5), check("D", curve=None)]
+    checks = [check(), check("pixel locking", False, p_value=1e-5), check("D", None, curve=None)]
     figure = model_tests_figure([*checks, check("fourth")])
     assert len(figure.axes) == 6
     titles = [ax.get_title(loc="left") for ax in figure.axes[:4]]
@@ -45,7 +45,7 @@ def test_every_test_has_a_panel_that_says_whether_it_passed():
         round(float(np.ptp(s[:, 1])), 4) for s in figure.axes[0].collections[0].get_segments()
     }
     assert bar == pytest.approx(2 * 1.96 * 0.05, abs=1e-4)
-    assert said(figure) == ["too few data"]
+    assert said(figure) == ["cannot be told"]
     assert to_png(figure).startswith(b"\x89PNG")
     assert said(model_tests_figure([])) == ["There is no test of the model to show."]
 

@@ -16,7 +16,7 @@ def estimate(value, unit, **changes):
     return {
         "value": value, "standard_error": value / 20, "low": 0.9 * value, "high": 1.1 * value,
         "method": "mle, bootstrap", "interval": "bootstrap", "stride_frames": 1, "unit": unit,
-        "particles": 40, "displacements": 1900,
+        "near_border": 0.0, "particles": 40, "displacements": 1900,
     } | changes  # fmt: skip
 
 
@@ -185,6 +185,14 @@ def test_long_lags_are_named_only_where_they_were_used():
     assert "D rests on displacements of neighbouring frames nevertheless." in text
 
 
+def test_displacements_near_the_border_are_told_where_they_were_left_out():
+    summary = video(D_um2_per_s=estimate(0.4, "um^2/s", near_border=0.123))
+    assert "border of the field of view (12.3% of all) were left out" in methods_text(summary)
+    for share in (0.0, 0.8):
+        summary = video(D_um2_per_s=estimate(0.4, "um^2/s", near_border=share))
+        assert "border" not in methods_text(summary)
+
+
 @pytest.mark.parametrize(
     ("method", "asked", "said"),
     [
@@ -285,11 +293,11 @@ def test_several_videos_say_in_how_many_each_holds():
         "24 of 104 tracks were left out",
         "separately for each recording",
         "means over the recordings",
-        "by Student's t",
+        "with Student's t",
         "on average 0.02 µm",
     ):
         assert part in text
-    assert "bootstrap" not in text
+    assert "bootstrap samples" not in text
 
 
 def test_videos_without_an_estimate_are_named_as_they_are():

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from cloudtrainer.errors import WorkspaceError
-from cloudtrainer.report import Report, ReportFigure, ReportTable, render_report, write_report
+from cloudtrainer.report import (
+    Report,
+    ReportFigure,
+    ReportLink,
+    ReportTable,
+    render_report,
+    write_report,
+)
 
 # A PNG of one grey pixel.
 PNG = base64.b64decode(
@@ -199,3 +206,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(WorkspaceError, match="nowhere"):
         write_report(tmp_path / "nowhere" / "report.html", report())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_leads_to_a_file_whatever_its_name():
+    cells = (ReportLink("open <b>", 'a "b" #1/javascript:x.html'), "plain")
+    page = Page(render_report(report(tables=(ReportTable("T", ("a", "b"), (cells,)),))))
+    (link,) = page.attributes("a")
+    assert link == {"href": "a%20%22b%22%20%231/javascript%3Ax.html"}
+    assert "open <b>" in page.texts("a")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -96,11 +97,57 @@ def test_a_fault_of_ours_is_told_as_one(place, monkeypatch, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("busy", ["working", "waiting"])
+def test_a_stop_while_measuring_ends_it_with_nothing_half_written(place, monkeypatch, busy):
+    from cloudtrainer.analysis.outputs import output_folder
+    from cloudtrainer.atomic import write_json
+
+    job = pretend(place, "analysis", time.time())
+    asked = {"workspace": str(place.root), "asked_at": time.time(), **request(place)}
+    write_json(job.folder / "request.json", asked)
+    ended = threading.Event()
+
+    def measure(video, out, model, **_):
+        with output_folder(out, overwrite=False) as folder:
+            (folder / "tracks.csv").write_text("half of it")
+            job.stop()
+            while busy == "working":
+                sum(range(1000))
+            ended.wait(60)
+
+    monkeypatch.setattr("cloudtrainer.analysis.analyze", measure)
+    begun = time.monotonic()
+    assert worker.main(job.folder) == 0
+    assert time.monotonic() - begun < 30
+    assert job.state == "stopped"
+    assert list(place.results.iterdir()) == []
+
+
+def test_a_stop_that_comes_when_all_is_written_loses_nothing(place, monkeypatch):
+    from cloudtrainer.atomic import write_json
+
+    job = pretend(place, "analysis", time.time())
+    asked = {"workspace": str(place.root), "asked_at": time.time(), **request(place)}
+    write_json(job.folder / "request.json", asked)
+
+    def measure(video, out, model, **_):
+        out.mkdir()
+        (out / "summary.json").write_text("{}")
+        job.stop()
+        time.sleep(60)
+
+    monkeypatch.setattr("cloudtrainer.analysis.analyze", measure)
+    assert worker.main(job.folder) == 0
+    assert job.state == "done"
+
+
 @pytest.mark.slow
 def test_an_analysis_is_the_same_as_by_the_library(place, tmp_path):
     from cloudtrainer.analysis import analyze
 
-    job = jobs.start(place, "analysis", request(place, exposure_s=0.01))
+    job = jobs.start(
+        place, "analysis", request(place, given={"exposure_s": 0.01, "frames": [0, None]})
+    )
     wait_until(lambda: job.state not in jobs.LIVING, 120)
     assert job.state == "done", job.log
     assert job.progress["done"] == job.progress["total"] == 30

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from small_lab import wait_until, write_video
 
+from cloudtrainer.annotations import read_labels
 from cloudtrainer.studio import jobs
 
 pytestmark = pytest.mark.slow
@@ -128,7 +129,7 @@ def test_a_twin_stands_beside_its_video_and_can_be_learned(served, place):
     page.get_by_role("button", name="Train on this twin").click()
     chosen = page.get_by_label("Train on").locator("option:checked")
     wait_until(lambda: chosen.inner_text().endswith("the twin of unlabelled.tif"), 20)
-    page.wait_for_url("**part=1*")
+    page.wait_for_url("**part=2*")
     page.reload()
     page.get_by_label("Train on").wait_for()
     wait_until(lambda: chosen.inner_text() == "the labelled videos", 20)
@@ -138,6 +139,76 @@ def test_a_twin_stands_beside_its_video_and_can_be_learned(served, place):
     status(page, "its twin, simulated at the same contrast")
     page.get_by_role("button", name="Back to the list").click()
     page.get_by_text("beads.tif").first.wait_for()
+
+
+# Where a position in the frame that is labelled lies on the screen.
+_ON_SCREEN = """
+([x, y]) => {
+  const views = [...Bokeh.index.roots];
+  for (const view of views) { views.push(...(view.children?.() ?? [])); }
+  const tools = (view) => view.model.toolbar?.tools ?? [];
+  const view = views.find((one) => tools(one).some((tool) => tool.type == 'PointDrawTool'));
+  const {left, top} = view.canvas_view.el.getBoundingClientRect();
+  return [left + view.frame.x_scale.compute(x), top + view.frame.y_scale.compute(y)];
+}
+"""
+
+
+def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
+    labels = place.annotations / "beads_particles.csv"
+    original = labels.read_bytes()
+
+    def in_frame(number):
+        table = read_labels(labels)
+        return {tuple(row) for row in table[table["frame"] == number][["x", "y"]].round(3).values}
+
+    def on_screen(x, y):
+        return page.evaluate(_ON_SCREEN, [x, y])
+
+    before = in_frame(0)
+    selected, dragged = sorted(before)[:2]
+    page = served.open()
+    page.get_by_text("beads.tif").first.wait_for()
+    part(page, "Label")
+    status(page, rf"Frame 0: {len(before)} labels")
+    # The second one comes so soon that Bokeh takes it for half of a double click.
+    for place_px in ((50, 90), (20, 85)):
+        page.mouse.click(*on_screen(*place_px))
+    wait_until(lambda: len(in_frame(0)) == len(before) + 2)
+    added = in_frame(0) - before
+    assert sorted(added) == [
+        pytest.approx((20, 85), abs=0.5), pytest.approx((50, 90), abs=0.5)
+    ]  # fmt: skip
+    assert (place.annotations / "originals" / labels.name).read_bytes() == original
+    # A drag moves what it begins at, and nothing that was selected before.
+    page.mouse.click(*on_screen(*selected))
+    page.mouse.move(*on_screen(*dragged))
+    page.mouse.down()
+    page.mouse.move(*on_screen(dragged[0] + 6, dragged[1] + 3), steps=6)
+    page.mouse.up()
+    wait_until(lambda: dragged not in in_frame(0))
+    (moved,) = in_frame(0) - before - added
+    assert moved == pytest.approx((dragged[0] + 6, dragged[1] + 3), abs=0.5)
+    assert selected in in_frame(0)
+    page.mouse.click(*on_screen(*selected))
+    page.keyboard.press("Delete")
+    wait_until(lambda: selected not in in_frame(0))
+    assert len(in_frame(0)) == len(before) + 1
+    page.keyboard.press("ArrowRight")
+    status(page, r"Frame 1: \d+ labels")
+    for _ in range(4):
+        page.keyboard.press("Control+z")
+    wait_until(lambda: in_frame(0) == before)
+    status(page, r"Frame 0: \d+ labels")
+    # Proposals of a video without labels become labels when they are accepted, not before.
+    page.locator("select").first.select_option(label="unlabelled.tif")
+    status(page, r"Frame 0: no labels; training leaves it alone. \d+ proposals")
+    new = place.annotations / "unlabelled_particles.csv"
+    assert not new.exists()
+    page.get_by_role("button", name="Accept all proposals").click()
+    wait_until(lambda: new.exists() and len(read_labels(new)) > 5)
+    part(page, "Data")
+    page.get_by_text(re.compile(r"\d+ on 1 frames")).wait_for()
 
 
 def test_a_training_is_started_reloaded_stopped_and_continued(served, place):
@@ -190,12 +261,44 @@ def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_
     for _ in range(60):
         handle.press("ArrowRight")
     wait_until(lambda: count() < before, 20)
+    # The linking range, too, with its links over the frame.
+    status(page, r"\d+ links up to")
+    from_data = page.locator("input[type=checkbox]:visible")
+    assert from_data.is_checked()
+    handle = page.locator(".noUi-handle").nth(4)
+    handle.focus()
+    handle.press("End")
+    wait_until(lambda: not from_data.is_checked(), 20)
+    status(page, r"times the distance to the nearest neighbour")
+    page.get_by_text("Material and medium").click()
+    page.get_by_label("Temperature [°C]", exact=True).fill("25")
+    page.get_by_label("Temperature [°C]", exact=True).press("Enter")
+    page.get_by_role("button", name="Analyse").click()
+    status(page, "the temperature says nothing of D alone")
+    page.get_by_label("Radius of the particles [um]", exact=True).fill("0.1")
+    page.get_by_label("Radius of the particles [um]", exact=True).press("Enter")
     page.get_by_role("button", name="Analyse").click()
     status(page, "done, see Results below", 180)
     page.get_by_text("Open the report").wait_for()
     (folder,) = place.results.iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["config"]["threshold"] > 0.5
+    assert summary["config"]["search_range_px"] == 40
+    assert summary["material"]["temperature_K"] == 298.15
+    shown = {
+        "MSD": "tracks are drawn", "D of particles": "tracks of 20 frames",
+        "alpha of particles": "tracks of 20 frames", "Numbers": "Quantity",
+        "Particles": "Kind of motion", "Pictures": "Correlations",
+    }  # fmt: skip
+    for name, pattern in shown.items():
+        page.locator(".bk-tab", has_text=re.compile(f"^{name}$")).click()
+        status(page, pattern)
+    page.locator(".bk-tab", has_text="Over the video").click()
+    status(page, r"Frame 0, 0 s, \d+ measured tracks")
+    page.get_by_role("button", name="Play").click()
+    status(page, r"of 30 frames a second are drawn")
+    status(page, r"Frame 29, .* measured tracks\.$")
+    page.get_by_role("button", name="Play").wait_for()
     with page.expect_popup() as popup:
         page.get_by_text("Open the report").click()
     popup.value.get_by_text("Diffusion in beads.tif").first.wait_for()

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from small_lab import wait_until
 
 import cloudtrainer
 from cloudtrainer.config import Config
@@ -161,22 +162,22 @@ def test_the_threshold_moves_the_circles_and_enters_the_analysis(place, asked):
     part.show_videos(place.video_files())
     part.look()
     own = load_model().threshold
-    assert part.threshold.value == pytest.approx(own, abs=0.005)
-    many = len(part.view.detections.data["x"])
+    assert part.found.threshold.value == pytest.approx(own, abs=0.005)
+    many = len(part.found.view.detections.data["x"])
     part.start()
     assert asked[-1][1]["config"]["analysis"]["threshold"] is None
-    part.threshold.value = 0.99
-    assert len(part.view.detections.data["x"]) < many
-    assert f"{len(part.view.detections.data['x'])} particles in frame 0" in part.count.object
+    part.found.threshold.value = 0.99
+    assert len(part.found.view.detections.data["x"]) < many
+    count = len(part.found.view.detections.data["x"])
+    assert f"{count} particles in frame 0" in part.found.count.object
     part.form.widgets["analysis.memory_frames"].value = "1"
-    part.exposure.value = "0.01"
+    part.given.widgets["exposure_s"].value = "0.01"
     part.start()
     kind, wanted = asked[-1]
     assert kind == "analysis"
     assert wanted["config"]["analysis"]["threshold"] == 0.99
     assert wanted["config"]["analysis"]["memory_frames"] == 1
-    assert wanted["exposure_s"] == 0.01
-    assert wanted["pixel_size_um"] is None
+    assert wanted["given"] == {"exposure_s": 0.01}
     assert wanted["model"] is None
 
 
@@ -189,11 +190,26 @@ def test_results_of_one_video_do_not_overwrite_each_other(place, asked):
     assert [wanted["out"].rsplit("/", 1)[1] for _, wanted in asked] == ["beads", "beads_2"]
 
 
+def test_two_that_run_and_wait_get_folders_of_their_own(place):
+    part = AnalysisPart(place)
+    part.show_videos(place.video_files())
+    with jobs.turn(place):
+        first, second = part.start(), part.start()
+        assert Path(first.request["out"]).name == "beads"
+        assert Path(second.request["out"]).name == "beads_2"
+        for job in (second, first):
+            part.stop_button.clicks += 1
+            assert job.stop_is_asked
+            wait_until(lambda job=job: job.state == "stopped")
+            part.refresh()
+    assert "nothing was kept" in part.status.object
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "abc", "nan", "inf"])
 def test_a_calibration_that_cannot_be_right_is_refused(place, asked, text):
     part = AnalysisPart(place)
     part.show_videos(place.video_files())
-    part.pixel_size.value = text
+    part.given.widgets["pixel_size_um"].value = text
     with pytest.raises(CalibrationError, match="Pixel size"):
         part.start()
     part.start_button.clicks += 1
@@ -221,7 +237,7 @@ def test_results_show_numbers_and_warnings_as_text(tmp_path):
     folder = tmp_path / "a'b <i>"
     folder.mkdir()
     (folder / "summary.json").write_text(json.dumps(summary(warnings=["<script>1</script>"])))
-    view = ResultView(linked=True)
+    view = ResultView(tmp_path, linked=True)
     view.show(folder)
     shown = view.numbers.object
     assert "0.40 µm²/s (95%: 0.30 to 0.50)" in shown
@@ -233,7 +249,7 @@ def test_results_show_numbers_and_warnings_as_text(tmp_path):
 
 def test_a_damaged_summary_is_told(tmp_path):
     (tmp_path / "summary.json").write_text("{")
-    view = ResultView(linked=False)
+    view = ResultView(tmp_path, linked=False)
     view.show(tmp_path)
     assert "cannot be read" in view.numbers.object
 
@@ -381,27 +397,27 @@ def test_a_preview_of_another_video_or_model_is_never_drawn(place):
     part.show_models()
     part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
     part.look()
-    assert len(part.view.detections.data["x"])
+    assert len(part.found.view.detections.data["x"])
     # The model was still looking at the first video when the second one was chosen.
     part.video.value = place.videos / "unlabelled.tif"
-    part._draw(0)
-    assert len(part.view.detections.data["x"]) == 0
+    part.found._draw(0)
+    assert len(part.found.view.detections.data["x"]) == 0
     part.look()
     alone = Preview(Video(place.videos / "unlabelled.tif"), load_model())
-    found = alone.find(0, part.threshold.value)
-    assert np.allclose(part.view.detections.data["x"], found["x"])
+    found = alone.find(0, part.found.threshold.value)
+    assert np.allclose(part.found.view.detections.data["x"], found["x"])
 
 
 def test_a_threshold_moved_by_hand_stays_with_another_model(place):
     part = AnalysisPart(place)
     part.show_videos([place.videos / "beads.tif"])
-    part._take_threshold(0.4267)
-    assert part.threshold.value == 0.43
-    part._take_threshold(0.2)
-    assert part.threshold.value == 0.2
-    part.threshold.value = 0.6
-    part._take_threshold(0.3)
-    assert part.threshold.value == 0.6
+    part.found._take_threshold(0.4267)
+    assert part.found.threshold.value == 0.43
+    part.found._take_threshold(0.2)
+    assert part.found.threshold.value == 0.2
+    part.found.threshold.value = 0.6
+    part.found._take_threshold(0.3)
+    assert part.found.threshold.value == 0.6
 
 
 def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
@@ -412,11 +428,11 @@ def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
         )
     part = AnalysisPart(place)
     part.show_videos([place.videos / "beads.tif", place.videos / "unlabelled.tif"])
-    assert part.results.value == place.results / "a"
-    assert "Results of beads.tif" in part.result.numbers.object
+    assert part.results.choice.value == place.results / "a"
+    assert "Results of beads.tif" in part.results.result.numbers.object
     part.video.value = place.videos / "unlabelled.tif"
-    assert part.results.value is None
-    assert not part.result.layout.visible
-    part.results.value = place.results / "b"
-    assert "Results of gone.tif" in part.result.numbers.object
-    assert "in pixels and frames" in part.result.numbers.object
+    assert part.results.choice.value is None
+    assert not part.results.result.layout.visible
+    part.results.choice.value = place.results / "b"
+    assert "Results of gone.tif" in part.results.result.numbers.object
+    assert "in pixels and frames" in part.results.result.numbers.object

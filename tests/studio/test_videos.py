@@ -5,9 +5,10 @@ import pytest
 import tifffile
 from small_lab import write_video
 
+from cloudtrainer.annotations import read_labels
 from cloudtrainer.errors import LabelError, VideoError, WorkspaceError
 from cloudtrainer.studio.videos import add_by_path, contrast, destination, list_videos, safe_name
-from cloudtrainer.training.hashes import ContentHashes
+from cloudtrainer.training.hashes import ContentHashes, labels_hash
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 
 
@@ -38,6 +39,18 @@ def test_a_learned_video_is_known_by_its_content_under_another_name(place):
     path.rename(place.videos / "renamed.tif")
     (place.annotations / "beads_particles.csv").rename(place.annotations / "renamed_particles.csv")
     assert states(place)["renamed.tif"] == "learned by v_20260101_000000"
+
+
+def test_a_learned_video_is_new_again_when_its_labels_change(place):
+    labels = place.annotations / "beads_particles.csv"
+    md5, sha256 = ContentHashes(place.cache / "none.json").of(place.videos / "beads.tif")
+    record = VideoRecord(
+        name="beads.tif", md5=md5, sha256=sha256, labels_sha256=labels_hash(read_labels(labels))
+    )
+    Ledger.open(place.ledger, []).learned([record], "v_20260101_000000")
+    assert states(place)["beads.tif"] == "learned by v_20260101_000000"
+    labels.write_text(labels.read_text() + "0,1.5,2.5\n")
+    assert states(place)["beads.tif"] == "new: labels changed since v_20260101_000000"
 
 
 def test_labels_that_are_wrong_or_doubled_are_told_in_the_row(place):

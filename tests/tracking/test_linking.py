@@ -154,7 +154,7 @@ def test_linking_leaves_its_input_as_it_was():
 
 
 def test_an_unknown_engine_and_splits_without_laptrack_are_refused():
-    with pytest.raises(ConfigError, match="engine must be trackpy or laptrack, not 'lap'"):
+    with pytest.raises(ConfigError, match="engine is 'lap': choose 'trackpy' or 'laptrack'"):
         track_particles(line([0]), engine="lap")
     with pytest.raises(ConfigError, match="knows no splits and merges: take laptrack"):
         track_particles(line([0]), split_merge_range=3)

@@ -5,6 +5,8 @@ from brownian import detections
 
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking import (
+    SearchRange,
+    search_range_doubts,
     search_range_scan,
     search_range_warning,
     suggest_search_range,
@@ -159,3 +161,24 @@ def test_simulated_sptnet_particles_keep_their_identity(shared_data):
         kept = tracks.sort_values(["particle", "frame"])
         same = kept["true"].diff()[kept["particle"].diff() == 0] == 0
         assert same.mean() > 0.97
+
+
+def _measured(sd: float, neighbour: float, flow=(0.0, 0.0)) -> SearchRange:
+    return SearchRange(4.8 * sd, sd, flow, neighbour, "Steps.", ("its own.",))
+
+
+def test_a_range_chosen_by_hand_is_doubted_where_it_cuts_steps_or_reaches_neighbours():
+    measured = _measured(2.0, 50.0)
+    assert search_range_doubts(measured.value_px, measured) == ("its own.",)
+    assert search_range_doubts(12.0, measured) == ()
+    # A cut at two standard deviations: u = 2, 2 exp(-2) / (1 - exp(-2)) = 31% of D.
+    (cut,) = search_range_doubts(4.0, measured)
+    assert "too small by about 31%" in cut
+    (possible,) = search_range_doubts(30.0, measured)
+    assert "0.6 times the distance" in possible
+    assert "possible" in possible
+    (likely,) = search_range_doubts(60.0, measured, memory=0)
+    assert "likely." in likely
+    # A mean flow uses up the range.
+    assert "cuts off" in search_range_doubts(12.0, _measured(2.0, 50.0, (6.0, 8.0)))[0]
+    assert search_range_doubts(12.0, _measured(float("nan"), float("inf"))) == ()

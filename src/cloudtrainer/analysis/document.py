@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
 from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
@@ -19,6 +20,7 @@ from cloudtrainer.version import __version__
 
 # Differences of alpha below this are not shown.
 _WORTH_SAYING = 0.005
+_TOLD = {True: "yes", False: "no", None: "cannot be told"}
 
 
 def video_report(
@@ -41,7 +43,11 @@ def video_report(
         tables=(
             _numbers_table(tracked, measured, summary),
             *material_table(material),
-            *(transport_tables(transport) if transport is not None else ()),
+            *(
+                (*transport_tables(transport), kinds_table(measured, transport))
+                if transport is not None
+                else ()
+            ),
             _checks_table(measured),
         ),
         methods=methods_text(
@@ -49,6 +55,7 @@ def video_report(
             [
                 *material_methods(material),
                 *(transport_methods(transport) if transport is not None else ()),
+                *(kinds_methods(transport) if len(measured.particles) else ()),
             ],
         ),
         settings=summary["config"],
@@ -74,56 +81,6 @@ def _twin_figure(twin: TwinModel | None) -> tuple[ReportFigure, ...]:
     return (ReportFigure(heading=heading, caption=caption, png=twin.picture, alt=heading),)
 
 
-def combined_report(
-    summary: dict[str, Any], singles: list[tuple[str, dict[str, Any]]], D: Estimate, alpha: Estimate
-) -> Report:
-    """Return the report of several videos together."""
-    rows = []
-    for folder, single in singles:
-        measured = single["measured"]
-        own_D = next(value for name, value in measured.items() if name.startswith("D_"))
-        rows.append(
-            (
-                single["video"]["name"],
-                _entry_text(own_D),
-                _entry_text(measured["alpha"]),
-                measured["tracks"],
-                spoken_motion(measured),
-                f"{folder}/report.html",
-            )
-        )
-    return Report(
-        title=f"Diffusion in {len(singles)} videos",
-        subtitle="The video is the replicate: means and intervals are over videos.",
-        headline=(_headline_of("D", D, "mean over videos"), _headline_of("alpha", alpha, "")),
-        warnings=tuple(summary["warnings"]),
-        tables=(
-            ReportTable(
-                heading="Each video",
-                columns=("video", "D", "alpha", "tracks", "kind of motion", "report"),
-                rows=tuple(rows),
-                note="In brackets: 95% intervals over the particles of the video."
-                + _not_joined([single for _, single in singles]),
-            ),
-        ),
-        methods=methods_text(summary),
-        provenance={
-            "videos": {single["video"]["name"]: single["video"]["sha256"] for _, single in singles},
-            "version": __version__,
-        },
-    )
-
-
-def _not_joined(singles: list[dict[str, Any]]) -> str:
-    """Say which findings stand in the videos' own folders alone."""
-    kinds = {"material": "what D and the MSD say of the material", "mobility": "mobility"}
-    made = [name for key, name in kinds.items() if any(single.get(key) for single in singles)]
-    if not made:
-        return ""
-    named = " and ".join(made)
-    return f" Not averaged over videos: {named}; see the report in each video's folder."
-
-
 def _subtitle(source: Source) -> str:
     parts = []
     if source.shape is not None:
@@ -144,13 +101,14 @@ def _headline(measured: Measurement, summary: dict[str, Any]) -> tuple[Headline,
     D = measured.diffusion
     note = f"from displacements over {D.stride} frames" if D.stride > 1 else ""
     return (
-        _headline_of("D", D, note),
-        _headline_of("alpha", measured.anomalous.alpha, note),
+        headline_of("D", D, note),
+        headline_of("alpha", measured.anomalous.alpha, note),
         Headline("Motion", spoken_motion(summary["measured"]), "", measured.motion.sentence),
     )
 
 
-def _headline_of(label: str, estimate: Estimate, note: str) -> Headline:
+def headline_of(label: str, estimate: Estimate, note: str) -> Headline:
+    """Return an estimate as a large number at the top."""
     if not np.isfinite(estimate.value):
         return Headline(label, "not estimated", "", str(estimate.reason))
     value, _, interval = with_interval(
@@ -191,7 +149,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         ),
         (
             f"K ({display_unit(K.unit)})",
-            _entry_text(summary["measured"][_key(found, "K_")]),
+            entry_text(summary["measured"][_key(found, "K_")]),
             "MSD = 4 K t^alpha + offset",
         ),
     ]
@@ -203,6 +161,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             "standard deviation over mean, without each track's own uncertainty"
             if np.isfinite(spread.value)
             else spread.reason,
+        )
+    )
+    differ = measured.alpha_spread
+    rows.append(
+        (
+            "spread of alpha between particles",
+            with_interval(differ.value, differ.low, differ.high, "1"),
+            "standard deviation, without each track's own uncertainty; 0: alike"
+            if np.isfinite(differ.value)
+            else differ.reason,
         )
     )
     motion, shares = measured.motion_class, found["motion_of_tracks"]
@@ -246,7 +214,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
 
 def _checks_table(measured: Measurement) -> ReportTable:
     rows = tuple(
-        (check.name, check.passed, check.number, check.description, check.sentence)
+        (check.name, _TOLD[check.passed], check.number, check.description, check.sentence)
         for check in measured.checks
     )
     return ReportTable(
@@ -254,7 +222,8 @@ def _checks_table(measured: Measurement) -> ReportTable:
     )
 
 
-def _entry_text(entry: dict[str, Any] | None) -> str:
+def entry_text(entry: dict[str, Any] | None) -> str:
+    """Return an estimate of ``summary.json`` with its interval and unit."""
     if entry is None:
         return "not estimated"
     low, high = (

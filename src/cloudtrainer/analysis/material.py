@@ -1,22 +1,23 @@
 """The particle and its medium: what is known of them, and what D and the MSD say of the rest."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.ranges import check_ranges, option_of
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
+from cloudtrainer.arguments import is_number
 from cloudtrainer.diffusion import (
     BOLTZMANN,
+    Estimate,
     ShearModuli,
     StokesEinstein,
     free_diffusion,
     shear_moduli,
     stokes_einstein,
 )
-from cloudtrainer.diffusion.tracks import is_number
 from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import ReportTable
@@ -158,7 +159,6 @@ def material_findings(
     immobile particles of the same video.
     """
     temperature, radius = material.temperature_K, material.particle_radius_um
-    viscosity, wall = material.viscosity_Pa_s, material.wall_distance_um
     pixel, interval = source.pixel_size_um, source.frame_interval_s
     if temperature is None:
         return MaterialFindings(material)
@@ -167,33 +167,10 @@ def material_findings(
             "Without pixel size and frame interval D says nothing of viscosity, radius or moduli."
         )
         return MaterialFindings(material, warnings=(said,))
-    warnings: list[str] = []
-
-    def attempt(what: str, find: Callable[[], Found]) -> Found | None:
-        try:
-            return find()
-        except CloudTrainerError as error:
-            warnings.append(f"{what}: not estimated ({error}).")
-            return None
-
-    known: dict[str, Any] = material.errors | {"wall_distance_um": wall}
-    free = None
-    if radius is not None and viscosity is not None:
-        free = free_diffusion(temperature, radius, viscosity, **known)
-    quantity = "The hydrodynamic radius" if radius is None else "The viscosity"
-    found = attempt(
-        quantity if free is None else "The test of D by Boltzmann's constant",
-        lambda: stokes_einstein(
-            measured.diffusion, temperature, radius_um=radius, viscosity_Pa_s=viscosity, **known
-        ),
+    related = relations(
+        material, measured.diffusion, anomalous=measured.motion.motion_model == "anomalous"
     )
-    if found is not None:
-        warnings += found.warnings
-        if measured.motion.motion_model == "anomalous":
-            warnings.append(
-                f"The motion is not Brownian: the {found.quantity} is that of D between "
-                "neighbouring frames, and another at another time scale."
-            )
+    warnings = list(related.warnings)
     moduli = None
     if radius is not None:
         size = radius
@@ -212,7 +189,7 @@ def material_findings(
                 seed=seed,
             )
 
-        moduli = attempt("G' and G''", find_moduli)
+        moduli = _attempt("G' and G''", find_moduli, warnings)
         if moduli is not None:
             if error is None and offset is not None:
                 warnings.append(
@@ -221,7 +198,48 @@ def material_findings(
                     "are stuck to the glass, G' and G'' are too large; leave them out."
                 )
             warnings += [f"G' and G'': {said}" for said in moduli.warnings]
-    return MaterialFindings(material, found, free, moduli, tuple(warnings))
+    return replace(related, moduli=moduli, warnings=tuple(warnings))
+
+
+def relations(material: Material, D: Estimate, *, anomalous: bool) -> MaterialFindings:
+    """Return what D says by the Stokes-Einstein relation, of one video or as the mean of several.
+
+    The errors of temperature, radius and viscosity are those of all videos together: they are
+    joined to the interval of the mean, and not averaged.
+    """
+    temperature, radius = material.temperature_K, material.particle_radius_um
+    viscosity = material.viscosity_Pa_s
+    if temperature is None:
+        return MaterialFindings(material)
+    warnings: list[str] = []
+    known: dict[str, Any] = material.errors | {"wall_distance_um": material.wall_distance_um}
+    free = None
+    if radius is not None and viscosity is not None:
+        free = free_diffusion(temperature, radius, viscosity, **known)
+    quantity = "The hydrodynamic radius" if radius is None else "The viscosity"
+    found = _attempt(
+        quantity if free is None else "The test of D by Boltzmann's constant",
+        lambda: stokes_einstein(
+            D, temperature, radius_um=radius, viscosity_Pa_s=viscosity, **known
+        ),
+        warnings,
+    )
+    if found is not None:
+        warnings += found.warnings
+        if anomalous:
+            warnings.append(
+                f"The motion is not Brownian: the {found.quantity} is that of D between "
+                "neighbouring frames, and another at another time scale."
+            )
+    return MaterialFindings(material, found, free, None, tuple(warnings))
+
+
+def _attempt(what: str, find: Callable[[], Found], warnings: list[str]) -> Found | None:
+    try:
+        return find()
+    except CloudTrainerError as error:
+        warnings.append(f"{what}: not estimated ({error}).")
+        return None
 
 
 def _refuse_immobile(measured: Measurement) -> None:
@@ -238,7 +256,7 @@ def _refuse_immobile(measured: Measurement) -> None:
     )
 
 
-def material_entry(findings: MaterialFindings, measured: Measurement) -> dict[str, Any]:
+def material_entry(findings: MaterialFindings, D: Estimate) -> dict[str, Any]:
     """Return what ``summary.json`` says of the material."""
     given = findings.given
     entry: dict[str, Any] = {
@@ -262,7 +280,7 @@ def material_entry(findings: MaterialFindings, measured: Measurement) -> dict[st
                 "wall_factor": found.wall_factor,
             }
     if findings.free is not None:
-        entry["D_over_free"] = measured.diffusion.value / findings.free.value
+        entry["D_over_free"] = D.value / findings.free.value
     if findings.moduli is not None:
         entry["moduli"] = {
             "table": "moduli.csv",

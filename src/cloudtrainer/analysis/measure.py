@@ -9,6 +9,7 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.diffusion import (
+    AlphaSpread,
     AnomalousEstimate,
     Check,
     DiffusionSpread,
@@ -19,6 +20,7 @@ from cloudtrainer.diffusion import (
     Motion,
     MotionClass,
     NonGaussianParameter,
+    alpha_spread,
     check_model,
     classify_motion,
     diffusion_spread,
@@ -31,6 +33,7 @@ from cloudtrainer.diffusion import (
     non_gaussian_parameter,
 )
 from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
+from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
@@ -66,6 +69,8 @@ class Measurement:
         `motion` where the two contradict each other, or it cannot choose.
     spread : DiffusionSpread
         How D differs between particles, from the same lags as `diffusion`.
+    alpha_spread : AlphaSpread
+        How the exponent differs between particles, from the same lags.
     checks : tuple of Check
         Tests of the model.
     correlations : DisplacementCorrelations
@@ -88,6 +93,7 @@ class Measurement:
     anomalous: AnomalousEstimate
     motion: Motion
     spread: DiffusionSpread
+    alpha_spread: AlphaSpread
     motion_class: MotionClass
     checks: tuple[Check, ...]
     correlations: DisplacementCorrelations
@@ -116,9 +122,12 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
     checks = check_model(
-        tracks, in_place=tracked.measured_in_place(), frame_interval_s=source.frame_interval_s
+        tracks,
+        in_place=tracked.measured_in_place(),
+        frame_interval_s=source.frame_interval_s,
+        drift=tracked.drift.method,
     )
-    failed = [check for check in checks if not check.passed]
+    failed = [check for check in checks if check.failed]
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()
@@ -180,6 +189,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         anomalous=anomalous,
         motion=motion,
         spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
+        alpha_spread=alpha_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
         motion_class=motion_class,
         checks=tuple(checks),
         correlations=displacement_correlations(tracks),
@@ -294,6 +304,12 @@ def _reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstim
         warnings.append(
             f"The motion is not Brownian: D depends on the time scale. Quote {instead}, or D with "
             "its time scale."
+        )
+    if diffusion.near_border > MOST_NEAR_BORDER:
+        warnings.append(
+            f"{100 * diffusion.near_border:.0f}% of the displacements begin so near to the border "
+            "of the frame that the long ones lead out of it and are not seen: D and alpha are too "
+            "small. Film a larger field, or faster."
         )
     if diffusion.stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
         warnings.append(

@@ -28,16 +28,19 @@ FIGURES = (
     "model_tests",
     "van_hove",
     "D_over_field",
+    "videos",
 )
 RESULTS = (
     "report.html",
     "methods.txt",
     "summary.json",
+    "columns.csv",
     "msd.csv",
     "moduli.csv",
     "mobility.csv",
     "mobility_tracks.csv",
     "mobility.xlsx",
+    "means_over_videos.csv",
     *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")),
     *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
 )

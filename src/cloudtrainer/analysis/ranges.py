@@ -1,8 +1,11 @@
 """Plain ranges of what a user gives: what lies outside is a slip of the keyboard or of the unit."""
 
-from cloudtrainer.diffusion.tracks import is_number
+from cloudtrainer.arguments import is_number
 from cloudtrainer.errors import CalibrationError
 
+_ZERO_CELSIUS_K = 273.15
+# No film of particles in a liquid is as hot; room temperature in kelvin is above.
+_HOTTEST_CELSIUS = 230.0
 # Quantity, unit, least and most.
 _RANGES = {
     "pixel_size_um": ("pixel size", "um", 1e-4, 1e3),
@@ -40,3 +43,24 @@ def check_ranges(given: object, *names: str) -> None:
             f"{name} is {shown}: give the {quantity} as a {'positive ' if least else ''}number "
             f"from {least:g} to {most:g} {unit} ({option_of(name)})"
         )
+
+
+def kelvin(celsius: float) -> float:
+    """Return an absolute temperature, or refuse one that is none of a liquid.
+
+    Raises
+    ------
+    CalibrationError
+        It is below absolute zero, or as large as one in kelvin.
+    """
+    if celsius > _HOTTEST_CELSIUS:
+        raise CalibrationError(
+            f"--temperature-c {celsius:g} \N{DEGREE SIGN}C: hotter than liquids under a "
+            "microscope; is it in kelvin? give degrees Celsius"
+        )
+    if not celsius > -_ZERO_CELSIUS_K:
+        raise CalibrationError(
+            f"--temperature-c {celsius:g} \N{DEGREE SIGN}C: must be above absolute zero, "
+            f"{-_ZERO_CELSIUS_K} \N{DEGREE SIGN}C; give degrees Celsius"
+        )
+    return celsius + _ZERO_CELSIUS_K

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.analysis.document import combined_report
+from cloudtrainer.analysis.joined import join
 from cloudtrainer.analysis.material import Material
-from cloudtrainer.analysis.outputs import finite, output_folder, write_json, write_table
+from cloudtrainer.analysis.outputs import output_folder
 from cloudtrainer.analysis.result import Analysis
-from cloudtrainer.analysis.several import combine
 from cloudtrainer.analysis.single import analyse_one
 from cloudtrainer.analysis.source import TABLE_ENDINGS, Given, Source, open_source
 from cloudtrainer.analysis.twins import Say, given_twin, model_of_twin
@@ -22,7 +21,6 @@ from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.diffusion import TIME_SCALES_S, check_time_scales
 from cloudtrainer.errors import ConfigError, WorkspaceError
 from cloudtrainer.inference import Progress
-from cloudtrainer.report import write_report
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.video import Video
 
@@ -174,46 +172,7 @@ def analyze(
             )
         if len(sources) == 1:
             return singles[0]
-        return _join(singles, config, folder, out)
-
-
-def _join(singles: list[Analysis], config: Config, folder: Path, out: Path) -> Analysis:
-    combined = combine([single.summary for single in singles], [
-        (single.diffusion, single.alpha) for single in singles
-    ])  # fmt: skip
-    summary = finite(combined.summary)
-    tracks = _stacked(singles, [single.tracks for single in singles])
-    write_table(tracks, folder / "tracks")
-    report = combined_report(
-        summary,
-        [(single.out.name, single.summary) for single in singles],
-        combined.diffusion,
-        combined.alpha,
-    )
-    write_report(folder / "report.html", report)
-    (folder / "methods.txt").write_text(f"{report.methods}\n", encoding="utf-8")
-    write_json(summary, folder / "summary.json")
-    return Analysis(
-        out=out,
-        summary=summary,
-        detections=_stacked(singles, [single.detections for single in singles]),
-        tracks=tracks,
-        diffusion=combined.diffusion,
-        alpha=combined.alpha,
-        measurement=None,
-        videos=tuple(singles),
-    )
-
-
-def _stacked(singles: list[Analysis], tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Put tables of several videos below each other, particles numbered through."""
-    named, first = [], 0
-    for single, table in zip(singles, tables, strict=True):
-        named.append(table.assign(video=single.out.name))
-        if "particle" in table and len(table):
-            named[-1]["particle"] += first
-            first = int(named[-1]["particle"].max()) + 1
-    return pd.concat(named, ignore_index=True)
+        return join(singles, material, folder, out)
 
 
 def _keep_inputs(inputs: list[Input], out: Path) -> None:
@@ -259,12 +218,15 @@ def _folder_names(sources: list[Source]) -> list[str]:
     formula, becomes ``_``.
     """
     names: list[str] = []
+    # The figures of all videos together are beside the folders.
+    taken = {"figures"}
     for source in sources:
         stem = Path(source.name).name.split(".")[0] or "video"
         stem = _UNSAFE.sub("_", stem)
         name, again = stem, 1
-        while name in names:
+        while name.lower() in taken:
             again += 1
             name = f"{stem}_{again}"
         names.append(name)
+        taken.add(name.lower())
     return names

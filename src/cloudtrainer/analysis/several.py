@@ -7,6 +7,7 @@ import numpy as np
 
 from cloudtrainer.analysis.summary import estimate_entry
 from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion.videos import VideoValues, mean_over_videos
 from cloudtrainer.version import __version__
 
 
@@ -32,20 +33,16 @@ def combine(
 ) -> Combined:
     """Average D and alpha over videos, each video with equal weight.
 
-    The interval is Student's, from the scatter between videos; videos without an estimate, or in
-    another unit than the first, are left out and named.
+    The interval is that of `mean_over_videos`; videos without an estimate, or in another unit than
+    the first, are left out and named.
     """
     warnings = []
     good = [D for D, _ in estimates if np.isfinite(D.value)]
     units = {D.unit for D in good}
     if len(units) > 1:
         warnings.append("Some videos are calibrated and others are not: D is not averaged.")
-    D = _mean([D for D, _ in estimates], comparable=len(units) <= 1)
-    if len({estimate.stride for estimate in good}) > 1:
-        warnings.append(
-            "D of some videos is from long lags and of others from all displacements: see each."
-        )
-    alpha = _mean([alpha for _, alpha in estimates], comparable=True)
+    D = _mean([D for D, _ in estimates], comparable=len(units) <= 1, positive=True)
+    alpha = _mean([alpha for _, alpha in estimates], comparable=True, positive=False)
     for summary, (own, exponent) in zip(summaries, estimates, strict=True):
         if not np.isfinite(own.value):
             warnings.append(f"{summary['video']['name']} gave no estimate and is left out.")
@@ -135,9 +132,7 @@ def _common(values: list[Any]) -> Any:
     return values[0] if all(value == values[0] for value in values) else None
 
 
-def _mean(estimates: list[Estimate], *, comparable: bool) -> Estimate:
-    from scipy import stats
-
+def _mean(estimates: list[Estimate], *, comparable: bool, positive: bool) -> Estimate:
     good = [estimate for estimate in estimates if np.isfinite(estimate.value)]
     if not good or not comparable:
         reason = "no video gave an estimate" if not good else "the videos have different units"
@@ -147,17 +142,18 @@ def _mean(estimates: list[Estimate], *, comparable: bool) -> Estimate:
         )
     if len(good) == 1:
         return replace(good[0], interval=f"{good[0].interval} within the one video")
-    values = np.array([estimate.value for estimate in good])
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    mean = float(values.mean())
+    value, low, high, particles = (
+        np.array([getattr(estimate, name) for estimate in good], dtype=np.float64)
+        for name in ("value", "low", "high", "particles")
+    )
+    mean = mean_over_videos(VideoValues(value, low, high, particles, positive, lowest=0.0))
     return replace(
         good[0],
-        value=mean,
-        standard_error=error,
-        low=max(mean - half, 0.0),
-        high=mean + half,
-        interval=f"Student's t over {len(values)} videos",
+        value=mean.value,
+        standard_error=mean.standard_error,
+        low=mean.low,
+        high=mean.high,
+        interval=f"Student's t over {len(good)} videos, then over their particles",
         # What the likelihood of one video says does not hold for the mean.
         model_standard_error=float("nan"),
         offset=float("nan"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from cloudtrainer.analysis.columns import columns_table
 from cloudtrainer.analysis.document import video_report
 from cloudtrainer.analysis.material import (
     Material,
@@ -101,7 +102,7 @@ def analyse_one(
     )
     summary = summarise(source, tracked, measured, config, warnings, model)
     if material != Material():
-        summary["material"] = material_entry(findings, measured)
+        summary["material"] = material_entry(findings, measured.diffusion)
     if transport is not None:
         summary["mobility"] = transport_entry(transport)
     if twin is not None:
@@ -109,13 +110,17 @@ def analyse_one(
     summary = finite(summary)
 
     detections = _in_whole_video(tracked.detections, source)
-    tracks = _in_whole_video(tracked.tracks, source)
+    tracks = _in_whole_video(_with_places(tracked), source)
     if source.video is not None:
         write_table(detections, folder / "detections")
     write_table(tracks, folder / "tracks")
     _write_tables(source, tracked, measured, findings, folder)
     if transport is not None:
         write_transport(transport, findings, source, summary, folder)
+    units = columns_table(
+        folder, length_unit=measured.msd.length_unit, time_unit=measured.msd.time_unit
+    )
+    units.to_csv(folder / "columns.csv", index=False)
     pictures = draw(source, tracked, measured, findings)
     (folder / "figures").mkdir()
     for picture in pictures:
@@ -163,9 +168,19 @@ def _in_whole_video(table: pd.DataFrame, source: Source) -> pd.DataFrame:
         table = table.assign(video_frame=table["video_frame"] + first)
     if (source.first_number, x, y) == (0, 0, 0):
         return table
+    if "video_x" in table:
+        table = table.assign(video_x=table["video_x"] + x, video_y=table["video_y"] + y)
     return table.assign(
         frame=table["frame"] + source.first_number, x=table["x"] + x, y=table["y"] + y
     )
+
+
+def _with_places(tracked: Tracked) -> pd.DataFrame:
+    """Return the measured tracks, with where they are in the frames if drift was taken out."""
+    if tracked.drift.method == "none":
+        return tracked.tracks
+    there = tracked.measured_in_place()
+    return tracked.tracks.assign(video_x=there["x"].to_numpy(), video_y=there["y"].to_numpy())
 
 
 def _msd_table(measured: Measurement) -> pd.DataFrame:

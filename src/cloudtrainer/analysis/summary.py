@@ -8,7 +8,7 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import Config
-from cloudtrainer.diffusion import DiffusionSpread, Estimate
+from cloudtrainer.diffusion import AlphaSpread, DiffusionSpread, Estimate
 from cloudtrainer.diffusion.motion import UNDETERMINED
 from cloudtrainer.version import __version__
 
@@ -31,11 +31,13 @@ def summarise(
             f"D_{unit}": estimate_entry(measured.diffusion),
             "D_spread": _spread_entry(measured.spread),
             "alpha": estimate_entry(measured.anomalous.alpha),
+            "alpha_spread": _alpha_spread_entry(measured.alpha_spread),
             f"K_{length}2_per_{'s' if source.calibrated else 'frame'}_to_alpha": estimate_entry(
                 measured.anomalous.K
             ),
             "alpha_if_exposed_throughout": measured.anomalous.alpha_full_exposure,
             f"msd_offset_{length}2": measured.diffusion.offset,
+            f"anomalous_msd_offset_{length}2": measured.anomalous.K.offset,
             "particles_per_frame": _per_frame(tracked, source),
             "detections_per_frame": len(tracked.detections) / frames if frames else None,
             "tracks": int(tracked.tracks["particle"].nunique()),
@@ -141,6 +143,7 @@ def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
         + (f", displacements over {estimate.stride} frames" if estimate.stride > 1 else ""),
         "interval": estimate.interval,
         "stride_frames": estimate.stride,
+        "near_border": estimate.near_border,
         "unit": estimate.unit,
         "model_standard_error": estimate.model_standard_error,
         "particles": estimate.particles,
@@ -164,6 +167,22 @@ def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
     }
 
 
+def _alpha_spread_entry(spread: AlphaSpread) -> dict[str, Any] | None:
+    if not np.isfinite(spread.value):
+        return None
+    return {
+        "value": spread.value,
+        "low": spread.low,
+        "high": spread.high,
+        "method": "likelihoods of single tracks, likelihood ratio"
+        + (f", displacements over {spread.stride} frames" if spread.stride > 1 else ""),
+        "what": "standard deviation of alpha between particles",
+        "unit": "1",
+        "mean": spread.mean,
+        "particles": spread.particles,
+    }
+
+
 def _localisation_error(
     source: Source, tracked: Tracked, measured: Measurement
 ) -> tuple[float | None, str | None]:
@@ -173,8 +192,8 @@ def _localisation_error(
     the width of a cage for error.
     """
     free = measured.motion_class.motion_model in ("brownian", "immobile")
-    held = measured.diffusion.stride == 1 and all(
-        check.passed for check in measured.checks if check.name == "displacement correlations"
+    held = measured.diffusion.stride == 1 and not any(
+        check.failed for check in measured.checks if check.name == "displacement correlations"
     )
     if free and held and measured.diffusion.localisation_error is not None:
         return measured.diffusion.localisation_error, "offset of the MSD and the exposure"

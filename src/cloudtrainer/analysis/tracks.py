@@ -11,6 +11,7 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.twins import tracks_in_focus
 from cloudtrainer.config import AnalysisSettings
 from cloudtrainer.detector import ParticleDetector
+from cloudtrainer.diffusion import with_distance_to_border
 from cloudtrainer.inference import (
     Progress,
     extract_particles_from_predictions,
@@ -50,7 +51,7 @@ class Tracked:
     specks : int
         Static specks that were masked.
     tracks : DataFrame
-        Tracks, drift taken out: the detections' columns and ``particle``.
+        Tracks, drift taken out: the detections' columns, ``particle`` and ``to_border_px``.
     linked : DataFrame
         All tracks as they were linked: where the particles are in the frames, drift included, and
         also those that are not measured.
@@ -173,7 +174,7 @@ def track_video(
         settings.linking_engine,
         settings.split_merge_range_px,
     )
-    linked = links.tracks
+    linked = with_distance_to_border(links.tracks, video.shape[-1], video.shape[-2])
     if links.warning is not None:
         warnings.append(links.warning)
     if twin is not None:

@@ -186,9 +186,9 @@ def transport_methods(transport: Transport) -> list[str]:
         "Effective diffusivities are the mean squared displacements of single tracks, less an "
         f"offset of {found.offset_um2:.3g} µm² from {found.offset_from}, over four times the time "
         "scale; means weight particles equally or by their frames (Wang et al. 2015, J. Control. "
-        "Release 220, 37). Tracks were called immobile where motion could not be told from their "
-        "own localisation error by likelihood ratio, hindered or active where the exponent "
-        "differed from 1 at the 1% level."
+        "Release 220, 37, doi:10.1016/j.jconrel.2015.10.021). Tracks were called immobile where "
+        "motion could not be told from their own localisation error by likelihood ratio, hindered "
+        "or active where the exponent differed from 1 at the 1% level."
     ]
 
 
@@ -209,15 +209,26 @@ def write_transport(
     write_workbook(
         {
             "summary": _summary_sheet(transport, findings, source, summary),
-            "tracks": tracks,
-            "effective diffusivities": found.effective,
+            "tracks": _with_units(tracks),
+            "effective diffusivities": _with_units(found.effective),
             "fractions": found.fractions,
-            "fastest 10 %": found.fastest,
-            "MSD per track": msd,
+            "fastest 10 %": _with_units(found.fastest),
+            "MSD per track": msd.rename(
+                columns=lambda name: name if name == "lag_s" else f"msd_{name}_um2"
+            ),
             "settings and units": _settings_sheet(found, findings, source, summary, thinned),
         },
         folder / "mobility.xlsx",
     )
+
+
+def _with_units(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of the workbook, in which no other column tells the unit of a D."""
+    stems = ("D", "mean", "median")
+    ends = ("", "_low", "_high")
+    weights = ("", "_by_particle", "_by_frame")
+    names = [f"{stem}{weight}{end}" for stem in stems for weight in weights for end in ends]
+    return table.rename(columns={name: f"{name}_um2_per_s" for name in names})
 
 
 def _summary_sheet(
@@ -225,7 +236,7 @@ def _summary_sheet(
 ) -> pd.DataFrame:
     found = transport.mobility
     measured = summary["measured"]
-    rows: list[tuple[object, ...]] = [("video", source.name, None, None, "", "")]
+    rows: list[tuple[object, ...]] = [("video", None, None, None, "", source.name)]
     rows.append(("tracks", len(found.tracks), None, None, "1", ""))
     for name, label in (("D_um2_per_s", "D"), ("alpha", "alpha")):
         entry = measured[name]
@@ -256,7 +267,7 @@ def _summary_sheet(
         )
         for row in found.table().to_dict("records")
     ]
-    rows += [("warning", said, None, None, "", "") for said in summary["warnings"]]
+    rows += [("warning", None, None, None, "", said) for said in summary["warnings"]]
     return pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "unit", "of"])
 
 
@@ -281,9 +292,9 @@ def _settings_sheet(
           for name, value in asdict(found.limits).items()),
         *((f"setting: {name}", None if value is None else str(value), "")
           for name, value in summary["config"].items()),
-        ("column D, D_low, D_high", "of single tracks, by maximum likelihood, with the 95% "
+        ("columns D_.._um2_per_s", "of single tracks, by maximum likelihood, with the 95% "
          "interval of the likelihood", "um^2/s"),
-        ("column alpha, alpha_low, alpha_high", "exponent of the MSD, the same way", "1"),
+        ("columns alpha, alpha_low, alpha_high", "exponent of the MSD, the same way", "1"),
         ("column slope", "of log MSD against log lag, nothing taken out", "1"),
         ("columns Deff_..s_um2_per_s", "(MSD - offset) / (4 time scale)", "um^2/s"),
         ("columns .._low, .._high", "95% interval, bootstrap over particles", ""),

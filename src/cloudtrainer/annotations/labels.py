@@ -1,6 +1,6 @@
 """Labels of a video: where its particles are, read from any format and written in ours."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.annotations.files import read_spots
+from cloudtrainer.annotations.spots import Spots
+from cloudtrainer.atomic import replacing
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -47,14 +49,28 @@ def read_labels(
     CalibrationError
         When the pixel size is not a positive number.
     """
+    return read_label_table(path, shape, pixel_size_um).table[["frame", "x", "y"]]
+
+
+def read_label_table(
+    path: str | Path,
+    shape: tuple[int, int, int] | None = None,
+    pixel_size_um: float | None = None,
+) -> Spots:
+    """Read labels as `read_labels` does, with the name of their format and their other columns.
+
+    Raises
+    ------
+    LabelError, CalibrationError
+        As of `read_labels`.
+    """
     path = Path(path)
     spots = read_spots(path, pixel_size_um)
     table = checked_positions(spots.table, name=path.name, row_numbers=spots.rows)
-    table = table[["frame", "x", "y"]]
     rows = np.arange(len(table), dtype=np.int64) if spots.rows is None else spots.rows
     if shape is not None:
         _check_inside(table, shape, path.name, rows)
-    repeated = table.duplicated().to_numpy()
+    repeated = table.duplicated(["frame", "x", "y"]).to_numpy()
     if repeated.any() and not spots.repeats:
         at = int(np.argmax(repeated))
         raise LabelError(
@@ -62,7 +78,8 @@ def read_labels(
             f"{table['frame'].iloc[at]}, x {table['x'].iloc[at]:g}, "
             f"y {table['y'].iloc[at]:g}); remove it."
         )
-    return table[~repeated].sort_values("frame", kind="stable", ignore_index=True)
+    table = table[~repeated].sort_values("frame", kind="stable", ignore_index=True)
+    return replace(spots, table=table, rows=None)
 
 
 def write_labels(path: str | Path, table: pd.DataFrame) -> None:
@@ -85,13 +102,9 @@ def write_labels(path: str | Path, table: pd.DataFrame) -> None:
     table = checked_positions(table, name=f"labels for {path.name}")
     first = ["frame", "x", "y"]
     table = table[first + [c for c in table.columns if c not in first]]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            table.to_csv(temporary, index=False)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as unfinished:
+            table.to_csv(unfinished, index=False)
     except OSError as error:
         raise LabelError(f"{path}: cannot be written ({error.strerror}).") from None
 

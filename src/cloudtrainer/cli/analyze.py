@@ -17,12 +17,8 @@ from cloudtrainer.cli.options import (
 )
 from cloudtrainer.cli.output import console, progress_bar
 from cloudtrainer.config import AnalysisSettings, Config
-from cloudtrainer.errors import CalibrationError
 
 _A = AnalysisSettings()
-_ZERO_CELSIUS_K = 273.15
-# No film of particles in a liquid is as hot; room temperature in kelvin is above.
-_HOTTEST_CELSIUS = 230.0
 
 
 def analyze(
@@ -144,9 +140,9 @@ def analyze(
     config = Config.from_dict({"analysis": settings})
     part = parse_frames(frames)
     area = parse_region(region)
-    temperature_K = None if temperature_c is None else _kelvin(temperature_c)
 
     from cloudtrainer.analysis import analyze as run
+    from cloudtrainer.analysis.ranges import kelvin
 
     with progress_bar() as progress:
         analysis = run(
@@ -157,7 +153,7 @@ def analyze(
             pixel_size_um=pixel_size_um,
             frame_interval_s=frame_interval_s,
             exposure_s=exposure_s,
-            temperature_K=temperature_K,
+            temperature_K=None if temperature_c is None else kelvin(temperature_c),
             particle_radius_um=particle_radius_um,
             viscosity_Pa_s=viscosity_pa_s,
             temperature_error_K=temperature_error_k,
@@ -177,24 +173,3 @@ def analyze(
         )
     console.print(escape(str(analysis)))
     console.print(f"Report: {escape(str(out / 'report.html'))}")
-
-
-def _kelvin(celsius: float) -> float:
-    """Return an absolute temperature, or refuse one that is none of a liquid.
-
-    Raises
-    ------
-    CalibrationError
-        It is below absolute zero, or as large as one in kelvin.
-    """
-    if celsius > _HOTTEST_CELSIUS:
-        raise CalibrationError(
-            f"--temperature-c {celsius:g} \N{DEGREE SIGN}C: hotter than liquids under a "
-            "microscope; is it in kelvin? give degrees Celsius"
-        )
-    if not celsius > -_ZERO_CELSIUS_K:
-        raise CalibrationError(
-            f"--temperature-c {celsius:g} \N{DEGREE SIGN}C: must be above absolute zero, "
-            f"{-_ZERO_CELSIUS_K} \N{DEGREE SIGN}C; give degrees Celsius"
-        )
-    return celsius + _ZERO_CELSIUS_K

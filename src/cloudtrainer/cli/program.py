@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from cloudtrainer.cli.analyze import analyze
+from cloudtrainer.cli.compare import CONTEXT, compare
 from cloudtrainer.cli.info import info
 from cloudtrainer.cli.labels import labels_app
 from cloudtrainer.cli.models import export, models
@@ -35,6 +36,7 @@ app.command()(twin)
 app.command()(models)
 app.command()(export)
 app.command()(analyze)
+app.command(context_settings=CONTEXT)(compare)
 app.command()(score)
 app.command()(studio)
 app.command()(demo)

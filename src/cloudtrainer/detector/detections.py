@@ -16,7 +16,7 @@ from cloudtrainer.detector.targets import cell_centres, offset_errors
 TYPICAL_ERROR_PX = 0.2
 # A doubtful detection may be of a peak of the noise nearby: its error grows with the doubt, by an
 # exponent measured on simulated scenes.
-_DOUBT, _LEAST_PROBABILITY = 0.4, 0.05
+_DOUBT, _LEAST_PROBABILITY = 0.5, 0.05
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
 

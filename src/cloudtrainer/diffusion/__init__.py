@@ -1,6 +1,8 @@
 """Estimates of diffusion from tracks: MSD, D, anomalous exponent, kind of motion, checks."""
 
+from cloudtrainer.diffusion.alpha_spread import AlphaSpread, alpha_spread
 from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
+from cloudtrainer.diffusion.border import with_distance_to_border
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,
@@ -35,6 +37,7 @@ from cloudtrainer.diffusion.van_hove import (
 __all__ = [
     "BOLTZMANN",
     "TIME_SCALES_S",
+    "AlphaSpread",
     "AnomalousEstimate",
     "Check",
     "Curve",
@@ -50,6 +53,7 @@ __all__ = [
     "ShearModuli",
     "StokesEinstein",
     "TransportLimits",
+    "alpha_spread",
     "calculate_msd",
     "check_model",
     "check_time_scales",
@@ -68,4 +72,5 @@ __all__ = [
     "non_gaussian_parameter",
     "shear_moduli",
     "stokes_einstein",
+    "with_distance_to_border",
 ]

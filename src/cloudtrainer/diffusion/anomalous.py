@@ -6,6 +6,7 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.fractional_fit import end_of_search, fit_ensemble, fit_tracks
@@ -26,7 +27,6 @@ from cloudtrainer.diffusion.tracks import (
     track_arrays,
     why_without_motion,
 )
-from cloudtrainer.errors import ConfigError
 
 Interval = Literal["bootstrap", "model"]
 
@@ -114,7 +114,8 @@ def estimate_anomalous(
     Parameters
     ----------
     tracks : DataFrame
-        Columns ``particle, frame, x, y``; positions in pixels. Tracks are cut at missing frames.
+        Columns ``particle, frame, x, y``; positions in pixels. Tracks are cut at missing frames,
+        and those of an ensemble near the border where ``to_border_px`` tells it.
     frame_interval_s : float or None
         Seconds a frame; None: times stay in frames.
     pixel_size_um : float or None
@@ -159,12 +160,10 @@ def estimate_anomalous(
     MSD under exposure: Backlund, Joyner & Moerner 2015 (Phys. Rev. E 91, 062716). Tracks of more
     than 256 displacements count as several.
     """
-    if method != "mle":
-        raise ConfigError(f"method is {method!r}: the exponent is estimated by 'mle'")
-    if interval not in ("bootstrap", "model"):
-        raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
+    choice("method", method, ("mle",))
+    choice("interval", interval, ("bootstrap", "model"))
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
-    steps = steps_of(track_arrays(tracks), stride)
+    steps = steps_of(track_arrays(tracks), stride, inner=not per_track)
     if per_track:
         return _table(steps, calibration)
     return _ensemble(steps, calibration, interval, seed)

@@ -3,6 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cloudtrainer.arguments import number, shown
+from cloudtrainer.diffusion.tracks import Calibration
+from cloudtrainer.errors import ConfigError
+
+_MOST_DISPLACEMENTS = 100_000
+
 
 def diffusion_bound(
     displacements: ArrayLike,
@@ -33,15 +39,34 @@ def diffusion_bound(
     -------
     float
         Standard error in um^2/s, for two dimensions.
+
+    Raises
+    ------
+    CalibrationError
+        A time is not positive, or the exposure is longer than the frame interval.
+    ConfigError
+        Another number cannot be, or no track has two displacements.
     """
+    Calibration(frame_interval_s, None, exposure_s)
+    D_um2_per_s = number("D_um2_per_s", D_um2_per_s, "um^2/s", above=True)
+    number("localisation_error_um", localisation_error_um, "um")
+    try:
+        counts = np.asarray(displacements, dtype=np.float64).ravel()
+    except (TypeError, ValueError, OverflowError):
+        counts = np.array([np.nan])
+    if not np.isin(counts, np.arange(_MOST_DISPLACEMENTS + 1)).all() or not (counts > 1).any():
+        raise ConfigError(
+            f"displacements is {shown(displacements)}: give the whole numbers of displacements of "
+            f"the tracks, {_MOST_DISPLACEMENTS:,} at most, one of them 2 or more"
+        )
     dt = frame_interval_s
     s = localisation_error_um**2 - 2 * exposure_s / (6 * dt) * D_um2_per_s * dt
     information = np.zeros((2, 2))
-    for number, tracks in zip(*np.unique(displacements, return_counts=True), strict=True):
-        if number < 1:
+    for count, tracks in zip(*np.unique(counts.astype(np.int64), return_counts=True), strict=True):
+        if count < 1:
             continue
-        by_s = 2 * (1 - np.cos(np.arange(1, number + 1) * np.pi / (number + 1)))
-        by_D = np.full(number, 2 * dt)
+        by_s = 2 * (1 - np.cos(np.arange(1, count + 1) * np.pi / (count + 1)))
+        by_D = np.full(count, 2 * dt)
         slope = np.stack([by_D, by_s]) / (by_D * D_um2_per_s + by_s * s)
         # Half the sum for each of the two axes.
         information += tracks * (slope @ slope.T)

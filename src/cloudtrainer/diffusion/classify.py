@@ -152,11 +152,12 @@ def classify_motion(
     scale; where they do not, the kind is undetermined.
     """
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
-    steps = steps_of(track_arrays(tracks), stride)
+    steps = steps_of(track_arrays(tracks), stride, inner=not per_track)
     reason = _too_little(steps)
     usable = steps.particle[reason == ""]
     if len(usable) and len(usable) < len(steps.particle):
-        kept = steps_of(track_arrays(tracks[tracks["particle"].isin(usable)]), stride)
+        usual = track_arrays(tracks[tracks["particle"].isin(usable)])
+        kept = steps_of(usual, stride, inner=not per_track)
     else:
         kept = steps
     if per_track:

@@ -5,12 +5,12 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.brownian import fit_ensemble, fit_tracks
 from cloudtrainer.diffusion.covariance import covariance_estimates, displacement_sums
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
-    NORMAL_95,
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
@@ -25,7 +25,6 @@ from cloudtrainer.diffusion.tracks import (
     track_arrays,
     why_without_motion,
 )
-from cloudtrainer.errors import ConfigError
 
 Method = Literal["mle", "cve"]
 Interval = Literal["bootstrap", "model"]
@@ -82,7 +81,8 @@ def estimate_diffusion(
     ----------
     tracks : DataFrame
         Columns ``particle, frame, x, y``; positions in pixels, frames may be missing. Tracks of
-        one position are left out.
+        one position are left out. With a column ``to_border_px`` (`with_distance_to_border`) an
+        ensemble's displacements that begin near the border of the field of view are left out.
     frame_interval_s : float or None
         Seconds a frame; None: times stay in frames.
     pixel_size_um : float or None
@@ -127,12 +127,10 @@ def estimate_diffusion(
     Likelihood: Berglund 2010 (Phys. Rev. E 82, 011917); Michalet & Berglund 2012 (Phys. Rev. E
     85, 061916). Particles of different D give the mean of D, each weighted by its displacements.
     """
-    if method not in ("mle", "cve"):
-        raise ConfigError(f"method is {method!r}: choose 'mle' or 'cve'")
-    if interval not in ("bootstrap", "model"):
-        raise ConfigError(f"interval is {interval!r}: choose 'bootstrap' or 'model'")
+    choice("method", method, ("mle", "cve"))
+    choice("interval", interval, ("bootstrap", "model"))
     calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s, localisation_error_um)
-    steps = steps_of(track_arrays(tracks), stride)
+    steps = steps_of(track_arrays(tracks), stride, inner=not per_track)
     if per_track:
         return _table(steps, calibration, method)
     return _ensemble(steps, calibration, method, interval, seed)
@@ -183,7 +181,7 @@ def _ensemble(
             sums = displacement_sums(steps)
             cve = covariance_estimates(sums.sum(0, keepdims=True), R, sigma, steps.stride)
             D, s, model_error = (float(part[0]) for part in (cve.D, cve.s, cve.standard_error))
-            low, high = D - NORMAL_95 * model_error, D + NORMAL_95 * model_error
+            low, high = float(cve.low[0]), float(cve.high[0])
             if weights is not None:
                 replicates = covariance_estimates(weights @ sums, R, sigma, 1).D
                 # A draw of tracks without neighbouring displacements tells nothing.
@@ -215,6 +213,7 @@ def _ensemble(
         particles=particles,
         displacements=len(steps.gap),
         stride=steps.stride,
+        near_border=steps.near_border,
         reason=reason,
     )
 
@@ -235,7 +234,7 @@ def _table(steps: Steps, calibration: Calibration, method: Method) -> pd.DataFra
     else:
         cve = covariance_estimates(displacement_sums(steps), R, sigma, steps.stride)
         D, s, error = cve.D, cve.s, cve.standard_error
-        low, high = D - NORMAL_95 * error, D + NORMAL_95 * error
+        low, high = cve.low, cve.high
     offset = 4 * s * calibration.length**2
     sigma_found = np.full(particles, np.nan)
     if R is not None:

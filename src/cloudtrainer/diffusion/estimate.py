@@ -40,6 +40,10 @@ class Estimate:
         What the estimate rests on.
     stride : int
         Frames in one step: 1, or more for an estimate from long lags.
+    near_border : float
+        Share of the tracks' displacements that begin near the border of the field of view. They are
+        left out (`with_distance_to_border`), unless they are more than three quarters; 0 where it
+        is not known where the border is.
     reason : str or None
         Why there is no estimate.
     """
@@ -58,6 +62,7 @@ class Estimate:
     particles: int
     displacements: int
     stride: int = 1
+    near_border: float = 0.0
     reason: str | None = None
 
     @property

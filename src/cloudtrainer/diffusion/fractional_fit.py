@@ -71,7 +71,8 @@ class TrackFits:
     is log K in calibrated units,
     `coefficient_error` is its standard deviation under the likelihood; `at_end` is whether the
     likelihood is largest at an end of the lattice, and `moves` whether localisation error alone is
-    rejected, at 1%.
+    rejected, at 1%. `profile`, shape (particles, points), is the log-likelihood at each alpha of
+    `grid`, shape (points,), with K and the offset at their best.
     """
 
     alpha: FloatArray
@@ -81,6 +82,8 @@ class TrackFits:
     coefficient_error: FloatArray
     at_end: NDArray[np.bool_]
     moves: NDArray[np.bool_]
+    grid: FloatArray
+    profile: FloatArray
 
 
 def end_of_search(alpha: float) -> float | None:
@@ -383,4 +386,6 @@ def fit_tracks(
         np.sqrt(spread),
         at_end=(alpha_hat == fine[0]) | (alpha_hat == fine[-1]),
         moves=value.max((1, 2)) - value[:, :, 0].max(1) > _NO_MOTION,
+        grid=fine,
+        profile=curve,
     )

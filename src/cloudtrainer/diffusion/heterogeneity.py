@@ -15,6 +15,7 @@ from cloudtrainer.diffusion.resample import (
 from cloudtrainer.diffusion.tracks import (
     Calibration,
     FloatArray,
+    IntArray,
     TrackArrays,
     steps_of,
     track_arrays,
@@ -231,6 +232,18 @@ def _ratio(sums: FloatArray, seed: int) -> tuple[float, float, float, float]:
     return value, low, high, error
 
 
+def only(arrays: TrackArrays, numbers: IntArray) -> TrackArrays:
+    """Return the tracks of these numbers, ascending."""
+    kept = np.isin(np.repeat(np.arange(len(arrays.particle)), arrays.lengths), numbers)
+    lengths = arrays.lengths[numbers]
+    return TrackArrays(
+        particle=arrays.particle[numbers],
+        start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        frame=arrays.frame[kept],
+        position=arrays.position[kept],
+    )
+
+
 def _density(
     arrays: TrackArrays, chosen: np.ndarray, calibration: Calibration, stride: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
@@ -239,15 +252,7 @@ def _density(
     if len(numbers) > _MOST_FOR_DENSITY:
         generator = np.random.default_rng(seed)
         numbers = np.sort(generator.choice(numbers, _MOST_FOR_DENSITY, replace=False))
-    kept = np.isin(np.repeat(np.arange(len(arrays.particle)), arrays.lengths), numbers)
-    lengths = arrays.lengths[numbers]
-    part = TrackArrays(
-        particle=arrays.particle[numbers],
-        start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        frame=arrays.frame[kept],
-        position=arrays.position[kept],
-    )
-    steps = steps_of(part, stride)
+    steps = steps_of(only(arrays, numbers), stride)
     fraction = calibration.exposure_fraction(stride)
     R = None if fraction is None else fraction / 6
     single = fit_tracks(steps, R, None).D

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.motion import UNDETERMINED, motion_type
@@ -74,8 +75,10 @@ def calculate_msd(
     CalibrationError
         `fps` or `pixel_size` is not positive.
     """
-    if not (np.isfinite(fps) and fps > 0):
-        raise CalibrationError(f"fps is {fps}: give a positive number of frames per second")
+    if not (is_number(fps) and fps > 0):
+        raise CalibrationError(f"fps is {shown(fps)}: give a positive number of frames per second")
+    if pixel_size is None:
+        raise CalibrationError("pixel_size is None: give the micrometres of a pixel")
     msd = mean_squared_displacement(
         tracks, LONGEST_LAG, frame_interval_s=1 / fps, pixel_size_um=pixel_size
     )

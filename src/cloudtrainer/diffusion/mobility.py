@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import is_number, listed, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.mobility_tables import (
@@ -22,10 +23,10 @@ from cloudtrainer.diffusion.msd import (
     offset_exceeds,
 )
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein, free_diffusion
-from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, is_number, track_arrays
+from cloudtrainer.diffusion.tracks import Calibration, FloatArray, TrackArrays, track_arrays
 from cloudtrainer.diffusion.transport import TransportLimits, by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
-from cloudtrainer.errors import CalibrationError, ConfigError
+from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
 
 TIME_SCALES_S = (0.1, 0.3, 1.0, 3.0)
 REFERENCE_S = 1.0
@@ -36,6 +37,8 @@ _OF_IMMOBILE = "immobile particles"
 _ESTIMATES = ("D", "D_low", "D_high", "alpha", "alpha_low", "alpha_high")
 # Shares of tracks from which on a reader must know of them.
 _WORTH_SAYING = 0.1
+# No localisation error is larger.
+_MOST_UM = 1e6
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,14 @@ def mobility(
     ConfigError
         A time scale is not positive, or there is none.
     """
-    limits = limits or TransportLimits()
+    limits = TransportLimits() if limits is None else limits
+    if not isinstance(limits, TransportLimits):
+        raise ConfigError(f"limits is {shown(limits)}: give TransportLimits, or None")
+    _check_estimates(estimates)
     check_time_scales(time_scales_s)
     check_time_scales((reference_s,))
     _check(frame_interval_s, pixel_size_um, localisation_error_um)
+    Calibration(frame_interval_s, pixel_size_um, exposure_s)
     free = None
     if not (temperature_K is None or particle_radius_um is None or viscosity_Pa_s is None):
         free = free_diffusion(
@@ -233,7 +240,7 @@ def mobility(
     )
 
 
-def check_time_scales(time_scales_s: Sequence[float] | object) -> None:
+def check_time_scales(time_scales_s: object) -> None:
     """Refuse time scales that cannot be.
 
     Raises
@@ -241,16 +248,24 @@ def check_time_scales(time_scales_s: Sequence[float] | object) -> None:
     ConfigError
         There is none, or one is not above 0.
     """
-    if not isinstance(time_scales_s, Sequence | np.ndarray) or isinstance(time_scales_s, str):
-        raise ConfigError(
-            f"time_scales_s is {time_scales_s!r}: give a list of numbers, in seconds, such as "
-            "[0.1, 1.0]"
-        )
-    if not len(time_scales_s):
+    times = listed("time_scales_s", time_scales_s, "[0.1, 1.0], in seconds")
+    if not times:
         raise ConfigError("time_scales_s is empty: give one time scale or more, in seconds")
-    for value in time_scales_s:
+    for value in times:
         if not (is_number(value) and value > 0):
-            raise ConfigError(f"a time scale of {value!r} s: must be above 0")
+            raise ConfigError(f"a time scale of {shown(value)} s: must be above 0")
+
+
+def _check_estimates(estimates: pd.DataFrame | None) -> None:
+    if estimates is None:
+        return
+    if not isinstance(estimates, pd.DataFrame):
+        raise LabelError(f"estimates is {shown(estimates)}: give a pandas DataFrame, or None")
+    missing = [name for name in ("particle", *_ESTIMATES) if name not in estimates]
+    if missing:
+        raise LabelError(
+            f"estimates: no column {missing[0]!r}; particle, {', '.join(_ESTIMATES)} are needed"
+        )
 
 
 def _too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str, ...]:
@@ -266,8 +281,10 @@ def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None
     for name, value in (("frame_interval_s", frame_interval_s), ("pixel_size_um", pixel_size_um)):
         if not (is_number(value) and value > 0):
             raise CalibrationError(f"{name} is {value!r}: give a positive number")
-    if error_um is not None and not (is_number(error_um) and error_um >= 0):
-        raise CalibrationError(f"localisation_error_um is {error_um!r}: must be 0 or more")
+    if error_um is not None and not (is_number(error_um) and 0 <= error_um <= _MOST_UM):
+        raise CalibrationError(
+            f"localisation_error_um is {error_um!r}: must be 0 or more, {_MOST_UM:g} at most"
+        )
 
 
 def _lag(time_s: float, frame_interval_s: float) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.diffusion.msd import (
     MeanSquaredDisplacement,
     mean_squared_displacement,
@@ -14,7 +15,7 @@ from cloudtrainer.diffusion.msd import (
 )
 from cloudtrainer.diffusion.resample import bootstrap_weights
 from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, is_number
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 from cloudtrainer.errors import CalibrationError, ConfigError
 
 _LAGS_A_DECADE, _FREQUENCIES_A_DECADE = 16, 8
@@ -229,12 +230,20 @@ def _offset(
     stuck: pd.DataFrame | None, given: float | None, frame_interval_s: float, pixel_size_um: float
 ) -> float:
     if stuck is None:
+        if given is not None and not is_number(given):
+            raise CalibrationError(f"offset_um2 is {shown(given)}: give a number in um^2, or None")
         return given or 0.0
     still = mean_squared_displacement(
         stuck, 10, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
     # Vibration and drift of the stage grow with the lag: the shortest lags are the error alone.
-    return float(np.nanmean(still.ensemble[:3]))
+    shortest = still.ensemble[:3]
+    if not np.isfinite(shortest).any():
+        raise ConfigError(
+            "the tracks of stuck beads have no two positions one to three frames apart: they tell "
+            "no localisation error"
+        )
+    return float(np.nanmean(shortest))
 
 
 class _Transform:

@@ -5,8 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from cloudtrainer.arguments import shown
 from cloudtrainer.diffusion.anomalous import AnomalousEstimate
 from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.errors import ConfigError
 
 BROWNIAN = "Normal Brownian diffusion"
 SUBDIFFUSIVE = "Sub-diffusive (confined/hindered)"
@@ -57,6 +59,11 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
         displacements are correlated. Anomalous motion has one exponent at all lags; what
         compression or vibration adds has not, and then the kind of motion is undetermined.
 
+    Raises
+    ------
+    ConfigError
+        An estimate is none of `estimate_anomalous` for an ensemble.
+
     Notes
     -----
     Student's t of ``(alpha - 1) / standard_error`` with one degree of freedom less than there
@@ -65,6 +72,12 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
     normal only where the 95% interval of alpha is within 0.2 of the estimate. Where alpha lies at
     an end of the searched range and has no value, the bootstrap samples beyond 1 are the test.
     """
+    for name, given in (("anomalous", anomalous), ("short_lag", short_lag)):
+        if not (isinstance(given, AnomalousEstimate) or (given is None and name == "short_lag")):
+            raise ConfigError(
+                f"{name} is {shown(given)}: give what estimate_anomalous returns for all tracks "
+                "together"
+            )
     alpha = anomalous.alpha
     few = alpha.particles < 2 and alpha.displacements < FEWEST_DISPLACEMENTS
     if not few and anomalous.p_beyond < LEVEL and short_lag is None and _same_side(anomalous):

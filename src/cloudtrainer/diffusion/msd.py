@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import whole_number
 from cloudtrainer.diffusion.tracks import (
     Calibration,
     FloatArray,
@@ -13,7 +14,6 @@ from cloudtrainer.diffusion.tracks import (
     TrackArrays,
     track_arrays,
 )
-from cloudtrainer.errors import ConfigError
 
 # Elements of one padded array of a batch: bounds the memory.
 _BATCH = 2_000_000
@@ -89,14 +89,14 @@ def mean_squared_displacement(
     r(i+n).r(i)``, on positions about the mean of each track, with the presence of positions as a
     factor; the transform of the presence gives the pairs.
     """
-    if max_lag is not None and max_lag < 1:
-        raise ConfigError(f"max_lag is {max_lag}: give a whole number of frames, 1 or more")
+    if max_lag is not None:
+        max_lag = whole_number("max_lag", max_lag, "frames", least=1)
     calibration = Calibration(frame_interval_s, pixel_size_um)
     arrays = track_arrays(tracks)
     tracked = np.flatnonzero(arrays.lengths > 1)
     span = arrays.frame[arrays.start[tracked + 1] - 1] - arrays.frame[arrays.start[tracked]] + 1
     longest = int(span.max()) - 1 if len(span) else 0
-    lags = longest if max_lag is None else min(int(max_lag), longest)
+    lags = longest if max_lag is None else min(max_lag, longest)
 
     sums = np.zeros((len(tracked), lags))
     pairs = np.zeros((len(tracked), lags), dtype=np.int64)

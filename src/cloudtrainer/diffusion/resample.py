@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.tracks import FloatArray
 
 REPLICATES = 2000
@@ -13,7 +14,7 @@ NO_SCATTER = "model (the particles do not scatter)"
 
 def bootstrap_weights(particles: int, seed: int) -> FloatArray:
     """Return how often each particle is drawn in each replicate, shape (replicates, particles)."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(checked_seed(seed))
     share = np.full(particles, 1 / particles)
     return generator.multinomial(particles, share, size=REPLICATES).astype(np.float64)
 

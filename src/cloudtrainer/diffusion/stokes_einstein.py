@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import NORMAL_95
-from cloudtrainer.diffusion.tracks import is_number
 from cloudtrainer.errors import CalibrationError
 
 # Exact in the SI since 2019, J/K.
@@ -189,7 +189,9 @@ viscosity_error_Pa_s, wall_distance_um
     )
 
 
-def _check_estimate(D: Estimate) -> None:
+def _check_estimate(D: object) -> None:
+    if not isinstance(D, Estimate):
+        raise CalibrationError(f"D is {shown(D)}: give the Estimate of estimate_diffusion")
     if not math.isfinite(D.value):
         raise CalibrationError(f"no diffusion coefficient is given: {D.reason or 'NaN'}")
     if D.unit != "um^2/s":

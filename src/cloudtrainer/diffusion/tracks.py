@@ -1,14 +1,14 @@
 """Trajectories as arrays: one checked pass from the table ``particle, frame, x, y``."""
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
+from cloudtrainer.arguments import is_number, whole_number
+from cloudtrainer.diffusion.border import BORDER_COLUMN, begins_inside
+from cloudtrainer.errors import CalibrationError, LabelError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,14 +19,9 @@ _MOST_FRAMES = 10_000_000
 _FARTHEST_PX = 1e9
 # Of a calibration in um or s: beyond, squares leave what a computer can hold.
 _LEAST = 1e-15
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value is a finite real number; text and True are none."""
-    try:
-        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:
-        return False
+# Where particles cross the field in a few frames, hardly a step begins far from its border: with
+# more than this share near it, none is left out.
+MOST_NEAR_BORDER = 0.75
 
 
 @dataclass(frozen=True)
@@ -42,12 +37,15 @@ class TrackArrays:
     frame : ndarray of int64, shape (rows,)
     position : ndarray of float64, shape (rows, 2)
         x and y in pixels.
+    to_border : ndarray of float64, shape (rows,), or None
+        Distance from the border of the field of view, px, where the table states it.
     """
 
     particle: NDArray[np.generic]
     start: IntArray
     frame: IntArray
     position: FloatArray
+    to_border: FloatArray | None = None
 
     @property
     def lengths(self) -> IntArray:
@@ -76,6 +74,9 @@ class Steps:
         Particles with at least one step.
     stride : int
         Frames in one unit of time.
+    near_border : float
+        Share of all displacements that begin near the border of the field of view. They are left
+        out, unless less than a quarter would be left; 0 where they were not looked for.
     """
 
     displacement: FloatArray
@@ -84,6 +85,7 @@ class Steps:
     owner: IntArray
     particle: NDArray[np.generic]
     stride: int
+    near_border: float = 0.0
 
     @property
     def per_particle(self) -> IntArray:
@@ -171,11 +173,25 @@ class Calibration:
         return self.localisation_error_um / self.length
 
 
-def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
-    """Return a column as float64, or raise LabelError at the first value that is no number."""
+def as_floats(tracks: pd.DataFrame, column: str) -> FloatArray:
+    """Return a column as float64; NaN where it holds no real number.
+
+    Raises
+    ------
+    LabelError
+        The column is there twice.
+    """
     if tracks[column].ndim != 1:
         raise LabelError(f"tracks: the column '{column}' is there twice: keep one")
-    values = pd.to_numeric(tracks[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    plain = pd.to_numeric(tracks[column], errors="coerce")
+    if pd.api.types.is_complex_dtype(plain) or pd.api.types.is_datetime64_any_dtype(plain):
+        return np.full(len(plain), np.nan)
+    return plain.to_numpy(np.float64, na_value=np.nan)
+
+
+def _numbers(tracks: pd.DataFrame, column: str) -> FloatArray:
+    """Return a column as float64, or raise LabelError at the first value that is no number."""
+    values = as_floats(tracks, column)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         row = int(bad[0])
@@ -210,7 +226,7 @@ def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
     ----------
     tracks : DataFrame
         Columns ``particle``, ``frame`` (whole numbers), ``x`` and ``y`` (pixels); any order of
-        rows, other columns are ignored.
+        rows. ``to_border_px`` is optional, other columns are ignored.
 
     Raises
     ------
@@ -258,32 +274,44 @@ def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
             "keep one"
         )
     start = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(particle)))])
-    return TrackArrays(np.asarray(particle), start.astype(np.int64), frame, position)
+    to_border = None
+    if BORDER_COLUMN in tracks.columns:
+        told = pd.to_numeric(tracks[BORDER_COLUMN], errors="coerce")
+        to_border = told.to_numpy(np.float64, na_value=np.nan)[order]
+    return TrackArrays(np.asarray(particle), start.astype(np.int64), frame, position, to_border)
 
 
-def steps_of(tracks: TrackArrays, stride: int = 1) -> Steps:
+def steps_of(tracks: TrackArrays, stride: int = 1, *, inner: bool = False) -> Steps:
     """Return the displacements between consecutive positions, every `stride`-th frame.
+
+    With `inner`, those that begin near the border of the field of view are left out, where the
+    tracks tell their distance from it and a quarter is left: each is then two sub-tracks, before
+    and after.
 
     Raises
     ------
     ConfigError
         `stride` is no whole number of at least 1.
     """
-    if not is_number(stride) or stride != int(stride) or not 1 <= stride <= _MOST_FRAMES:
-        raise ConfigError(f"stride is {stride!r}: give a whole number of frames, 1 or more")
-    stride = int(stride)
+    stride = whole_number("stride", stride, "frames", least=1)
     owner = np.repeat(np.arange(len(tracks.particle)), tracks.lengths)
     phase = tracks.frame % stride
     order = np.lexsort((tracks.frame, phase, owner))
     owner, phase = owner[order], phase[order]
     frame, position = tracks.frame[order], tracks.position[order]
-    same = (np.diff(owner) == 0) & (np.diff(phase) == 0)
-    gap = np.diff(frame)[same] // stride
-    displacement = np.diff(position, axis=0)[same]
-    step_owner = owner[1:][same]
-    step_phase = phase[1:][same]
+    taken = np.flatnonzero((np.diff(owner) == 0) & (np.diff(phase) == 0))
+    near_border = 0.0
+    if inner and tracks.to_border is not None and len(taken):
+        moved = position[taken + 1] - position[taken]
+        frames = frame[taken + 1] - frame[taken]
+        inside = begins_inside(moved, frames, tracks.to_border[order][taken])
+        near_border = 1 - float(inside.mean())
+        taken = taken if near_border > MOST_NEAR_BORDER else taken[inside]
+    gap = (frame[taken + 1] - frame[taken]) // stride
+    displacement = position[taken + 1] - position[taken]
+    step_owner = owner[taken]
     fresh = np.ones(len(gap), dtype=bool)
-    fresh[1:] = (np.diff(step_owner) != 0) | (np.diff(step_phase) != 0)
+    fresh[1:] = np.diff(taken) != 1
     start = np.append(np.flatnonzero(fresh), len(gap))
     with_steps, number = np.unique(step_owner[start[:-1]], return_inverse=True)
     return Steps(
@@ -293,6 +321,7 @@ def steps_of(tracks: TrackArrays, stride: int = 1) -> Steps:
         owner=number.astype(np.int64),
         particle=tracks.particle[with_steps],
         stride=stride,
+        near_border=near_border,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import number
 from cloudtrainer.errors import ConfigError
 
 CLASSES = ("immobile", "hindered", "diffusive", "active", "undetermined")
@@ -51,8 +52,7 @@ class TransportLimits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"{field.name} {value}: must be a number above 0")
+            number(field.name, value, above=True)
         if not self.hindered_below <= 1 <= self.active_above:
             raise ConfigError(
                 f"hindered_below {self.hindered_below:g} and active_above {self.active_above:g}: "
@@ -116,5 +116,5 @@ def by_slope(slope: NDArray[np.float64], limits: TransportLimits) -> NDArray[np.
     """Return the class that the slope of log MSD alone would give each particle."""
     ends = [limits.slope_immobile, limits.slope_hindered, limits.slope_diffusive]
     names = np.array(CLASSES)
-    number = np.where(np.isfinite(slope), np.searchsorted(ends, slope, side="right"), 4)
-    return np.asarray(names[number], dtype=np.str_)
+    place = np.where(np.isfinite(slope), np.searchsorted(ends, slope, side="right"), 4)
+    return np.asarray(names[place], dtype=np.str_)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import listed, whole_number
 from cloudtrainer.diffusion.tracks import (
     Calibration,
     FloatArray,
@@ -13,7 +14,6 @@ from cloudtrainer.diffusion.tracks import (
     TrackArrays,
     track_arrays,
 )
-from cloudtrainer.errors import ConfigError
 
 # Lags that no one gave: about this many, up to a quarter of the longest track.
 _LAGS = 10
@@ -95,12 +95,13 @@ def displacement_distribution(
         `lag` below 1.
     """
     calibration = Calibration(frame_interval_s, pixel_size_um)
-    moved, _ = _pairs(track_arrays(tracks), _checked(lag))
+    lag = whole_number("lag", lag, "frames", least=1)
+    moved, _ = _pairs(track_arrays(tracks), lag)
     moved = moved * calibration.length
     about = (moved - moved.mean(0)).ravel() if len(moved) else moved.ravel()
     return DisplacementDistribution(
         displacement=about,
-        lag=int(lag),
+        lag=lag,
         lag_time=lag * calibration.time,
         standard_deviation=float(np.sqrt(np.mean(about**2))) if len(about) else float("nan"),
         length_unit=calibration.length_unit,
@@ -144,7 +145,11 @@ def non_gaussian_parameter(
     """
     calibration = Calibration(frame_interval_s, None)
     arrays = track_arrays(tracks)
-    chosen = spread_lags(arrays) if lags is None else [_checked(lag) for lag in lags]
+    if lags is None:
+        chosen = spread_lags(arrays)
+    else:
+        given = listed("lags", lags, "[1, 2, 4]")
+        chosen = [whole_number("a lag", lag, "frames", least=1) for lag in given]
     value, error = np.full(len(chosen), np.nan), np.full(len(chosen), np.nan)
     for i, lag in enumerate(chosen):
         moved, owner = _pairs(arrays, lag)
@@ -180,12 +185,6 @@ def spread_lags(arrays: TrackArrays) -> list[int]:
         first, last = arrays.frame[arrays.start[:-1]], arrays.frame[arrays.start[1:] - 1]
         longest = max(int((last - first).max()) // _SHARE_OF_LONGEST, 1)
     return [int(lag) for lag in np.unique(np.rint(np.geomspace(1, longest, _LAGS)))]
-
-
-def _checked(lag: int) -> int:
-    if lag != int(lag) or lag < 1:
-        raise ConfigError(f"lag is {lag}: give a whole number of frames, 1 or more")
-    return int(lag)
 
 
 def _pairs(arrays: TrackArrays, lag: int) -> tuple[FloatArray, IntArray]:

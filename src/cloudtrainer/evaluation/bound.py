@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
+from cloudtrainer.arguments import number
 from cloudtrainer.errors import ConfigError
 
 _BOUND_CHUNK = 256
@@ -45,12 +46,21 @@ def localisation_bound_px(
     ConfigError
         When photons or sigma are not positive, or background or read noise are negative.
     """
-    n, s, b = np.broadcast_arrays(
-        np.asarray(photons, dtype=np.float64),
-        np.asarray(sigma_px, dtype=np.float64),
-        np.asarray(background_photons, dtype=np.float64),
-    )
-    if not (np.all(n > 0) and np.all(s > 0) and np.all(b >= 0) and read_noise >= 0):
+    read_noise = number("read_noise", read_noise, "electrons")
+    try:
+        n, s, b = np.broadcast_arrays(
+            *(
+                np.asarray(given, dtype=np.float64)
+                for given in (photons, sigma_px, background_photons)
+            )
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            "photons, sigma_px and background_photons must be numbers, of one shape or single: "
+            f"{error}"
+        ) from None
+    known = np.isfinite(n) & np.isfinite(s) & np.isfinite(b)
+    if not (np.all(known) and np.all(n > 0) and np.all(s > 0) and np.all(b >= 0)):
         raise ConfigError(
             "photons and sigma_px must be positive, background_photons and read_noise at least 0."
         )

@@ -152,7 +152,7 @@ def _root_mean_square(values: Floats) -> float:
 def _bounds(bound_px: ArrayLike, n_truth: int) -> Floats:
     try:
         bound = np.asarray(bound_px, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError("bound_px must hold numbers.") from None
     if bound.shape not in ((), (n_truth,)):
         raise ConfigError(

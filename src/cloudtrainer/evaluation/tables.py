@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.errors import ConfigError, LabelError
 
 Floats = NDArray[np.float64]
@@ -22,13 +23,9 @@ def checked_distance(distance_px: float, name: str) -> float:
     ConfigError
         When it is not a positive number.
     """
-    try:
-        distance = float(distance_px)
-    except (TypeError, ValueError):
-        distance = float("nan")
-    if not (np.isfinite(distance) and distance > 0):
-        raise ConfigError(f"{name} must be a positive distance in pixels, not {distance_px}.")
-    return distance
+    if is_number(distance_px) and 0 < distance_px < _LARGEST:
+        return float(distance_px)
+    raise ConfigError(f"{name} must be a positive distance in pixels, not {shown(distance_px)}.")
 
 
 def positions_in(table: pd.DataFrame, name: str) -> Floats:
@@ -128,6 +125,10 @@ def tracks_in(table: pd.DataFrame, name: str) -> Tracks:
 
 
 def _numbers_in(table: pd.DataFrame, columns: tuple[str, ...], title: str) -> Floats:
+    if not isinstance(table, pd.DataFrame):
+        raise LabelError(
+            f"The {title} is a {type(table).__name__}, no table; give a pandas DataFrame."
+        )
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise LabelError(
@@ -155,6 +156,8 @@ def _floats(table: pd.DataFrame, columns: tuple[str, ...] | list[str], title: st
     chosen = table[list(columns)]
     if chosen.shape[1] != len(columns):
         raise LabelError(f"The {title} has a column of {', '.join(columns)} twice; keep one.")
+    if any(pd.api.types.is_complex_dtype(chosen[column]) for column in columns):
+        raise LabelError(f"The {title} holds complex numbers; give real ones.")
     try:
         return chosen.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:

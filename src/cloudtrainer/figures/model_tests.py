@@ -61,7 +61,7 @@ class CheckLike(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def passed(self) -> bool: ...
+    def passed(self) -> bool | None: ...
     @property
     def p_value(self) -> float: ...
     @property
@@ -119,15 +119,16 @@ def model_tests_figure(checks: Sequence[CheckLike]) -> Figure:
 
 def _draw_check(ax: Axes, check: CheckLike) -> None:
     finish_ticks(ax)
-    verdict = "passed" if check.passed else "FAILED"
+    failed = check.passed is False
     if check.curve is None or not np.isfinite(check.curve.y).any():
-        say_in(ax, "too few data")
+        say_in(ax, "cannot be told")
         ax.set_title(literal(check.name), color=INK)
         return
     curve = check.curve
-    color = BLUE if check.passed else VERMILLION
+    color = VERMILLION if failed else BLUE
+    verdict = {True: "passed", False: "FAILED", None: "cannot be told"}[check.passed]
     told = f"{verdict}, p = {check.p_value:.2g}" if np.isfinite(check.p_value) else verdict
-    ax.set_title(literal(f"{check.name}\n{told}"), color=INK if check.passed else VERMILLION)
+    ax.set_title(literal(f"{check.name}\n{told}"), color=VERMILLION if failed else INK)
     if np.isfinite(curve.expected).any():
         ax.plot(curve.x, curve.expected, color=INK, linewidth=1.0)
     bar = _NORMAL_95 * np.nan_to_num(curve.error)

@@ -6,6 +6,7 @@ from typing import Any
 from cloudtrainer.diffusion.checks.check import LEVEL as CHECKS_LEVEL
 from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
+from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
 from cloudtrainer.report.references import References
 from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
 
@@ -51,6 +52,14 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
             "Because displacements of neighbouring frames did not pass the checks below, "
             f"displacements over {frames} frames, beginning in every frame, were used"
             f"{among(len(group), len(singles))}{widened}."
+        )
+    shares = [entry["near_border"] for _, entry in good]
+    near = [share for share in shares if 0 < share <= MOST_NEAR_BORDER]
+    if near:
+        said.append(
+            "Displacements that begin near the border of the field of view "
+            f"({span(near, '.1%')} of all) were left out, because of those the long ones lead out "
+            f"of the field and are not seen{among(len(near), len(singles))}."
         )
     for kind, group in grouped(good, lambda pair: _kind_of_exposure(pair[0])):
         said.append(
@@ -149,7 +158,7 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
             for check in one["checks"]
             if check["name"] == name and check["number"] is not None
         ]
-        wrong = [check["number"] for check in told if not check["passed"]]
+        wrong = [check["number"] for check in told if check["passed"] is False]
         if told:
             cited = f" {references.cite(paper)}" if paper else ""
             made.append(f"{what}{cited}{among(len(told), len(singles))}")
@@ -170,7 +179,7 @@ def _checks(singles: Sequence[Summary], references: References) -> list[str]:
     kept = [
         one
         for one in singles
-        if any(not check["passed"] for check in one["checks"])
+        if any(check["passed"] is False for check in one["checks"])
         and (entry := entry_of(one, "D_")) is not None
         and entry["stride_frames"] == 1
     ]
@@ -194,8 +203,9 @@ def _intervals(summary: Summary, singles: Sequence[Summary], references: Referen
         return []
     if any(entry["interval"].startswith("Student's t over") for entry in there):
         return [
-            "Each recording counts the same: values are means over the recordings, and their 95% "
-            "intervals are by Student's t from the scatter between recordings."
+            "Each recording counts the same: values are means over the recordings. Their 95% "
+            "intervals are those of a bootstrap over recordings, with Student's t, or, where that "
+            f"is wider, over the tracks in them {references.cite('efron')}."
         ]
     said = []
     if len(singles) > 1:

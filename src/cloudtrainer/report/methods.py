@@ -7,6 +7,8 @@ says in how many.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cloudtrainer.arguments import shown
+from cloudtrainer.errors import ConfigError
 from cloudtrainer.figures import with_interval
 from cloudtrainer.report.detection_methods import detection
 from cloudtrainer.report.estimation_methods import estimation
@@ -14,6 +16,8 @@ from cloudtrainer.report.references import References
 from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
 from cloudtrainer.tracking.search_range import RANGE_IN_SD, SMALLEST_PX
 
+_WANTED = "give what an analysis of this version writes to summary.json"
+_PARTS = ("measured", "calibration", "config", "video")
 _ENGINES = {"trackpy": "", "laptrack": ", by linear assignment with laptrack"}
 
 
@@ -31,8 +35,28 @@ def methods_text(summary: Summary, more: Sequence[str] = ()) -> str:
     -------
     str
         Paragraphs, apart by empty lines; the last begins with "References".
+
+    Raises
+    ------
+    ConfigError
+        It is not what an analysis writes to ``summary.json``.
     """
+    if not isinstance(summary, Mapping):
+        raise ConfigError(f"summary is {shown(summary)}: {_WANTED}")
     singles: list[Summary] = list(summary.get("videos") or [summary])
+    for single in singles:
+        parts = single if isinstance(single, Mapping) else {}
+        missing = [name for name in _PARTS if not isinstance(parts.get(name), Mapping)]
+        if missing:
+            raise ConfigError(f"the summary has no part '{missing[0]}': {_WANTED}")
+    try:
+        return _methods(summary, singles, more)
+    except (KeyError, StopIteration) as error:
+        what = f"nothing named {error}" if isinstance(error, KeyError) else "not all numbers"
+        raise ConfigError(f"the summary has {what}: {_WANTED}") from None
+
+
+def _methods(summary: Summary, singles: list[Summary], more: Sequence[str]) -> str:
     references = References()
     done = [
         _opening(singles),

@@ -1,13 +1,12 @@
 """The papers that a methods section may cite, numbered in the order in which it does."""
 
 PAPERS = {
-    "backlund": "M. P. Backlund, R. Joyner and W. E. Moerner, Phys. Rev. E 91, 062716 (2015), "
-    "doi:10.1103/PhysRevE.91.062716",
+    "backlund": "M. P. Backlund, R. Joyner and W. E. Moerner, Phys. Rev. E 91, 062716 (2015)",
     "berglund": "A. J. Berglund, Phys. Rev. E 82, 011917 (2010), doi:10.1103/PhysRevE.82.011917",
     "crocker": "J. C. Crocker and D. G. Grier, J. Colloid Interface Sci. 179, 298 (1996), "
     "doi:10.1006/jcis.1996.0217",
     "efron": "B. Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552",
-    "hall": "P. Hall, J. R. Stat. Soc. B 54, 221 (1992), doi:10.1111/j.2517-6161.1992.tb01876.x",
+    "hall": "P. Hall, J. R. Stat. Soc. B 54, 221 (1992)",
     "kruskal": "W. H. Kruskal and W. A. Wallis, J. Am. Stat. Assoc. 47, 583 (1952), "
     "doi:10.1080/01621459.1952.10483441",
     "mandelbrot": "B. B. Mandelbrot and J. W. Van Ness, SIAM Rev. 10, 422 (1968), "
@@ -21,6 +20,7 @@ PAPERS = {
     "doi:10.1529/biophysj.106.092577",
     "vestergaard": "C. L. Vestergaard, P. C. Blainey and H. Flyvbjerg, Phys. Rev. E 89, 022726 "
     "(2014), doi:10.1103/PhysRevE.89.022726",
+    "welch": "B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/biomet/34.1-2.28",
 }
 
 

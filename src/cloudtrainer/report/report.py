@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -38,6 +39,20 @@ class Headline(NamedTuple):
     note: str
 
 
+class ReportLink(NamedTuple):
+    """A cell that leads to another file.
+
+    Attributes
+    ----------
+    text : str
+    target : str
+        Path of the file, from the folder of the report, as the disk has it.
+    """
+
+    text: str
+    target: str
+
+
 @dataclass(frozen=True)
 class ReportFigure:
     """A figure with what to look for in it.
@@ -66,7 +81,7 @@ class ReportTable:
     heading : str
     columns : tuple of str
     rows : tuple of tuples
-        Texts, numbers, truth values (shown as yes or no) or None (a dash), one a column.
+        Texts, numbers, truth values (shown as yes or no), links or None (a dash), one a column.
     note : str
         A sentence below; may be empty.
     """
@@ -137,6 +152,7 @@ def render_report(report: Report) -> str:
     )
     environment.filters["cell"] = _cell
     environment.filters["is_number"] = _is_number
+    environment.filters["address"] = _address
     return environment.get_template("report.html.j2").render(
         report=report,
         headline=[Headline(*item) for item in report.headline],
@@ -205,6 +221,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _address(value: object) -> str:
+    """Return where a cell leads to; nothing where it is no link."""
+    return quote(value.target) if isinstance(value, ReportLink) else ""
+
+
 def _cell(value: object) -> str:
     """Return what a cell says: four digits of a number, yes or no, a dash for nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -215,7 +236,7 @@ def _cell(value: object) -> str:
         return str(value).replace("-", _MINUS)
     if isinstance(value, Real):
         return f"{float(value):.4g}".replace("-", _MINUS)
-    return str(value)
+    return value.text if isinstance(value, ReportLink) else str(value)
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 _HOMES = {
     "AnalysisPart": "cloudtrainer.studio.analysis_part",
+    "ComparePart": "cloudtrainer.studio.compare_part",
     "DataPart": "cloudtrainer.studio.data_part",
     "SettingsForm": "cloudtrainer.studio.form",
     "TrainingPart": "cloudtrainer.studio.training_part",

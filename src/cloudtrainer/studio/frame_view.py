@@ -132,6 +132,10 @@ class FrameView:
         if self._video is not None:
             self._draw(self._video.frames(number, number + 1)[0])
 
+    def show_pixels(self, frame: NDArray[Any]) -> None:
+        """Show a frame of the video that was read already."""
+        self._draw(frame)
+
     def show_labels(self, labels: pd.DataFrame) -> None:
         """Put squares around labels ``x, y``."""
         data = {name: labels[name].to_numpy(np.float32) for name in ("x", "y")}

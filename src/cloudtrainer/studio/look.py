@@ -1,10 +1,15 @@
 """The look that all parts share."""
 
+import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import panel as pn
+
+Made = TypeVar("Made")
+_changing: ContextVar[bool] = ContextVar("_changing", default=False)
 
 BLUE, VERMILLION, GREEN, ORANGE, SKY = "#0072B2", "#D55E00", "#007a58", "#E69F00", "#56B4E9"
 INK, GREY, PALE = "#222222", "#5c5c5c", "#e3e3e3"
@@ -39,7 +44,8 @@ def sentence(text: str, kind: str = "plain") -> str:
 def in_turn(change: Callable[[], None], *shown: Any) -> None:
     """Change Bokeh's own models: on a page under the lock of its document, else at once.
 
-    Panel takes care of its widgets by itself, and of nothing below them.
+    Panel takes care of its widgets by itself, and of nothing below them. What is changed within
+    another change belongs to it.
 
     Parameters
     ----------
@@ -49,8 +55,39 @@ def in_turn(change: Callable[[], None], *shown: Any) -> None:
         What shows them; a notebook is told of the change.
     """
     document = pn.state.curdoc
-    if document is None or document.session_context is None:
+    if _changing.get():
+        change()
+    elif document is None or not on_page():
         change()
         pn.io.push_notebook(*shown)
     else:
-        document.add_next_tick_callback(change)
+        document.add_next_tick_callback(lambda: _together(change))
+
+
+def _together(change: Callable[[], None]) -> None:
+    token = _changing.set(True)
+    try:
+        change()
+    finally:
+        _changing.reset(token)
+
+
+def on_page() -> bool:
+    """Tell whether a server shows this, and not a notebook."""
+    document = pn.state.curdoc
+    return document is not None and document.session_context is not None
+
+
+def aside(work: Callable[[], Made], show: Callable[[Made], None]) -> None:
+    """Do work in a thread and show what it returns: the page goes on meanwhile.
+
+    In a notebook both are done at once.
+    """
+    if not on_page():
+        show(work())
+        return
+
+    async def do() -> None:
+        show(await asyncio.to_thread(work))
+
+    pn.state.execute(do)

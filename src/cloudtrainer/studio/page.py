@@ -6,7 +6,9 @@ from typing import Any
 import panel as pn
 
 from cloudtrainer.studio.analysis_part import AnalysisPart
+from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
 from cloudtrainer.studio.training_part import TrainingPart
@@ -15,7 +17,7 @@ from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_TRAIN, _ANALYSE = 1, 2
+_DATA, _LABEL, _TRAIN, _ANALYSE, _COMPARE = range(5)
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -36,9 +38,10 @@ class Page:
         self._there: list[str] = []
         self.uploads = Uploads("upload")
         self.data = DataPart(place, uploads=self.uploads)
+        self._list_is_old = False
+        names = ("Label", "Train", "Analyse", "Compare", "Models")
         # The others are made when the first one is there to be seen.
-        self._later = [pn.Column(sizing_mode="stretch_width") for _ in range(3)]
-        names = ("Train", "Analyse", "Models")
+        self._later = [pn.Column(sizing_mode="stretch_width") for _ in names]
         self.tabs = pn.Tabs(
             ("Data", self.data.layout),
             *zip(names, self._later, strict=True),
@@ -59,16 +62,21 @@ class Page:
 
     async def begin(self) -> None:
         """Make the other parts, and read the workspace."""
+        self.label = LabelPart(self.place)
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
+        self.compare = ComparePart(self.place, linked=True)
         self.models = ModelsPart(self.place, uploads=self.uploads)
-        parts: tuple[Any, ...] = (self.training, self.analysis, self.models)
+        parts: tuple[Any, ...] = (
+            self.label, self.training, self.analysis, self.compare, self.models,
+        )  # fmt: skip
         for there, part in zip(self._later, parts, strict=True):
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
         self.data.twin.on_train(self._train_on_twin)
         self.uploads.take_drops()
+        self.label.store.on_saved(self._labels_saved)
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))
         self.analysis.show_models()
@@ -90,10 +98,12 @@ class Page:
         return [path.name for path in files]
 
     def _look(self) -> None:
-        # Of what another tab has added, or another program.
-        if self._names() != self._there:
+        # Of what another tab has added, or another program; one who labels is not disturbed.
+        if self.tabs.active != _LABEL and self._names() != self._there:
             pn.state.execute(self._read)
         self.data.twin.refresh()
+        if self.tabs.active == _LABEL or self.label.store.unsaved:
+            self.label.refresh()
         self.training.refresh()
         self.analysis.refresh()
 
@@ -101,14 +111,25 @@ class Page:
         videos: list[Path] = [one.path for one in self.data.videos if one.video is not None]
         self.analysis.show_videos(videos)
         self.training.show_videos(self.data.videos)
+        self.label.show_videos([one for one in self.data.videos if one.video is not None])
 
     def _train_on_twin(self, video: Path) -> None:
         self.training.train_on(video)
         self.tabs.active = _TRAIN
 
+    def _labels_saved(self) -> None:
+        self._list_is_old = True
+
     def _opened(self, _: Any) -> None:
         if self.tabs.active == _ANALYSE:
             self.analysis.wake()
+        if self.tabs.active == _LABEL:
+            self.label.wake()
+        if self.tabs.active == _COMPARE:
+            self.compare.refresh()
+        if self.tabs.active == _DATA and self._list_is_old:
+            self._list_is_old = False
+            pn.state.execute(self.data.refresh_aside)
 
 
 def make_page(place: Workspace) -> Any:

@@ -10,15 +10,16 @@ from cloudtrainer.video import Video
 
 # Below it a grid model's answers are noise; the page's slider begins here.
 LEAST_THRESHOLD = 0.03
+_FRAMES_KEPT = 64
 
 
 @dataclass
 class Preview:
     """A model looking at one frame after the other.
 
-    Of a grid model all candidates of a frame are kept, so that another threshold takes no time.
-    Their positions are the network's own; an analysis refines them by a fit to the photons, which
-    also parts close pairs.
+    Of a grid model all candidates of the last frames are kept, so that another threshold takes no
+    time. Their positions are the network's own; an analysis refines them by a fit to the photons,
+    which also parts close pairs.
 
     Attributes
     ----------
@@ -35,9 +36,8 @@ class Preview:
     polarity: Polarity = "auto"
     _sign: int = 0
     _maximum: float | None = None
-    _number: int = -1
     _limit: float = 1.0
-    _found: pd.DataFrame = field(default_factory=pd.DataFrame)
+    _kept: dict[int, pd.DataFrame] = field(default_factory=dict)
 
     def find(self, number: int, threshold: float) -> pd.DataFrame:
         """Return ``x, y, probability`` of what is found in a frame.
@@ -52,13 +52,19 @@ class Preview:
         grid = self.model.config.model.architecture == "grid"
         # The areas of a mask model change with the threshold.
         limit = LEAST_THRESHOLD if grid else threshold
-        if number != self._number or self._limit != limit:
-            self._found, self._number, self._limit = self._detect(number, limit), number, limit
-        return self._found[self._found["probability"] >= threshold]
+        if limit != self._limit:
+            self._kept, self._limit = {}, limit
+        kept = self._kept
+        found = kept.get(number)
+        if found is None:
+            found = kept[number] = self._detect(number, limit)
+            while len(kept) > _FRAMES_KEPT:
+                kept.pop(next(iter(kept)), None)
+        return found[found["probability"] >= threshold]
 
     def knows(self, number: int) -> bool:
         """Tell whether another threshold of this frame takes no time."""
-        return number == self._number and self._limit == LEAST_THRESHOLD
+        return number in self._kept and self._limit == LEAST_THRESHOLD
 
     def _detect(self, number: int, limit: float) -> pd.DataFrame:
         if self._sign == 0:

@@ -1,6 +1,6 @@
-"""What an analysis found: its numbers, its warnings, its figures, its report."""
+"""What an analysis found: numbers and warnings, tracks over the video, figures, tables, report."""
 
-import json
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,34 @@ from urllib.parse import quote
 
 import panel as pn
 
-from cloudtrainer.studio.look import sentence
+from cloudtrainer.errors import CloudTrainerError, WorkspaceError
+from cloudtrainer.studio.look import aside, sentence
+from cloudtrainer.studio.page_words import in_page_words
+from cloudtrainer.studio.result_charts import histogram_chart, msd_chart
+from cloudtrainer.studio.result_files import ResultFiles
+from cloudtrainer.studio.result_player import video_and_tracks
+from cloudtrainer.studio.result_tables import numbers_of, numbers_table, particles_table
+from cloudtrainer.studio.track_player import TrackPlayer
 
-_FIGURES = {
+_PLAYER, _PICTURES = "Over the video", "Pictures"
+_TABS = (
+    _PLAYER, "MSD", "D of particles", "alpha of particles", "Particles", "Numbers", _PICTURES
+)  # fmt: skip
+# Those that need the files of a single video.
+_OF_ONE_VIDEO = _TABS[:5]
+_PICTURE_NAMES = {
     "msd": "MSD",
     "detections": "Detections",
     "trajectories": "Trajectories",
     "D_of_particles": "D of particles",
     "alpha_of_particles": "alpha of particles",
+    "D_over_field": "D over the field",
     "particles_per_frame": "Particles by frame",
     "linking": "Linking",
     "correlations": "Correlations",
+    "van_hove": "van Hove",
+    "model_tests": "Tests of the model",
+    "moduli": "Moduli",
 }
 _STYLE = (
     "<style>.row{display:flex;flex-wrap:wrap;gap:10px 36px;margin:2px 0 8px}"
@@ -33,44 +50,76 @@ class ResultView:
 
     Parameters
     ----------
+    videos : Path
+        Where the videos lie that results are of.
     linked : bool
         Whether a server gives the report and the zip; in a notebook the path is named instead.
     """
 
-    def __init__(self, *, linked: bool) -> None:
+    def __init__(self, videos: Path, *, linked: bool) -> None:
+        self.videos = videos
         self.linked = linked
         self.numbers = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.which = pn.widgets.RadioButtonGroup(options=[], color="default")
-        self.picture = pn.pane.PNG(None, width=760)
-        self.which.param.watch(self._show_figure, "value")
-        self._folder: Path | None = None
-        self.layout = pn.Column(
-            self.numbers, self.which, self.picture, sizing_mode="stretch_width", visible=False
-        )
+        self.pages = {
+            name: pn.Column(sizing_mode="stretch_width", min_height=470) for name in _TABS
+        }
+        self.tabs = pn.Tabs(*self.pages.items(), dynamic=True, sizing_mode="stretch_width")
+        self.tabs.param.watch(self._opened, "active")
+        self._files: ResultFiles | None = None
+        self._player: TrackPlayer | None = None
+        self.layout = pn.Column(self.numbers, self.tabs, sizing_mode="stretch_width", visible=False)
 
     def show(self, folder: Path) -> None:
         """Show the results that a folder holds."""
-        self._folder = folder
+        self._pause()
         self.layout.visible = True
+        for page in self.pages.values():
+            page.clear()
         try:
-            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+            self._files = ResultFiles(folder)
+            summary = self._files.summary
             self.numbers.object = (
                 _STYLE + _origin(summary) + _numbers(summary) + self._links(folder)
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self.numbers.object = sentence(
-                f"{folder.name}: its summary.json cannot be read ({error}); analyse again", "wrong"
-            )
-        there = [words for name, words in _FIGURES.items() if _figure(folder, name).is_file()]
-        self.which.param.update(options=there, value=there[0] if there else None)
-        self._show_figure()
+        except (CloudTrainerError, ValueError, KeyError, TypeError, AttributeError) as error:
+            said = str(error) if isinstance(error, CloudTrainerError) else (
+                f"{folder.name}: its summary.json cannot be read ({error}); analyse again"
+            )  # fmt: skip
+            self.numbers.object = sentence(said, "wrong")
+            self._files = None
+        self.tabs.visible = self._files is not None
+        self._opened(None)
 
-    def _show_figure(self, *_: Any) -> None:
-        names = {words: name for name, words in _FIGURES.items()}
-        if self._folder is None or self.which.value not in names:
-            self.picture.object = None
+    def _opened(self, _: Any) -> None:
+        """Fill the part that is opened, when it is first opened."""
+        self._pause()
+        name = _TABS[self.tabs.active]
+        page, files = self.pages[name], self._files
+        if files is None or len(page):
             return
-        self.picture.object = _figure(self._folder, names[self.which.value]).read_bytes()
+        if name in _OF_ONE_VIDEO and not files.is_of_one_video:
+            page.append(
+                _words("Several videos together: see each video's own folder in the report.")
+            )
+            return
+        page.append(_words("Reading ..."))
+
+        def show(made: Callable[[], Any] | CloudTrainerError) -> None:
+            if self._files is not files:
+                return
+            try:
+                drawn = _words(str(made)) if isinstance(made, CloudTrainerError) else made()
+            except CloudTrainerError as error:
+                drawn = _words(str(error))
+            if isinstance(drawn, TrackPlayer):
+                self._player, drawn = drawn, drawn.layout
+            page[:] = [drawn]
+
+        aside(lambda: _read(name, files, self.videos), show)
+
+    def _pause(self) -> None:
+        if self._player is not None:
+            self._player.pause()
 
     def _links(self, folder: Path) -> str:
         if not self.linked:
@@ -83,8 +132,49 @@ class ResultView:
         )
 
 
-def _figure(folder: Path, name: str) -> Path:
-    return folder / "figures" / f"{name}.png"
+def _read(name: str, files: ResultFiles, videos: Path) -> Callable[[], Any] | CloudTrainerError:
+    """Read what a part shows; return what draws it, or the error that is told in its place."""
+    try:
+        if name == _PLAYER:
+            video, tracks = video_and_tracks(files, videos)
+            interval = files.summary.get("calibration", {}).get("frame_interval_s")
+            return lambda: TrackPlayer(video, tracks, interval)
+        if name == "MSD":
+            curves = files.track_curves(len(files.msd()))
+            return lambda: msd_chart(files, curves)
+        if name == _PICTURES:
+            return lambda: _pictures(files)
+        if name == "Numbers":
+            numbers = numbers_of(files)
+            return lambda: numbers_table(numbers)
+        particles = files.particles()
+        if name == "Particles":
+            return lambda: particles_table(files, particles)
+        return lambda: histogram_chart(files, name.partition(" ")[0], particles)
+    except (CloudTrainerError, OSError) as error:
+        return error if isinstance(error, CloudTrainerError) else WorkspaceError(str(error))
+
+
+def _pictures(files: ResultFiles) -> Any:
+    """Return the figures of the report, one at a time."""
+    there = files.pictures()
+    order = [name for name in _PICTURE_NAMES if name in there]
+    order += [name for name in there if name not in _PICTURE_NAMES]
+    if not order:
+        return _words("No figures were drawn.")
+    options = {_PICTURE_NAMES.get(name, name): name for name in order}
+    which = pn.widgets.RadioButtonGroup(options=options, value=order[0], color="default")
+    picture = pn.pane.PNG(files.picture(order[0]), width=760)
+
+    def change(event: Any) -> None:
+        picture.object = files.picture(event.new)
+
+    which.param.watch(change, "value")
+    return pn.Column(which, picture)
+
+
+def _words(text: str) -> Any:
+    return pn.pane.HTML(sentence(in_page_words(text)), sizing_mode="stretch_width")
 
 
 def _origin(summary: dict[str, Any]) -> str:
@@ -115,7 +205,9 @@ def _numbers(summary: dict[str, Any]) -> str:
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items()
     )
-    warnings = "".join(f"<li>{escape(str(one))}</li>" for one in summary.get("warnings", []))
+    warnings = "".join(
+        f"<li>{escape(in_page_words(str(one)))}</li>" for one in summary.get("warnings", [])
+    )
     told = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
     return f'<dl class="row">{cells}</dl>{told}'
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import panel as pn
 from bokeh.settings import settings
+from panel import reactive
 from panel.io.resources import LOCAL_DIST
 from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError
@@ -72,9 +73,8 @@ def make_server(workspace: Workspace, port: int) -> tuple[Any, str]:
     """
     # Bokeh's own default is the internet, which the page of a microscope's computer has none of.
     settings.resources = "server"
-    # What is shown in a part of the page that is not open just then has no document to ask, and
-    # Panel takes the internet for it.
-    pn.reactive.CDN_DIST = LOCAL_DIST
+    # And Panel's is, for the style sheets of what changes while it is not shown.
+    reactive.CDN_DIST = LOCAL_DIST
     port = _free_port(port)
     gate = Gate(port)
     folders = {"results": workspace.results, "models": workspace.models}

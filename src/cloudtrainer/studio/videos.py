@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cloudtrainer.annotations import read_labels
 from cloudtrainer.detector.versions import FILE_SUFFIXES, ZIP_SUFFIX
 from cloudtrainer.errors import CloudTrainerError, LabelError, WorkspaceError
-from cloudtrainer.training.hashes import ContentHashes
+from cloudtrainer.training.hashes import ContentHashes, labels_hash
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace, comparable_name, label_names
@@ -44,7 +44,8 @@ class ListedVideo:
     labels : DataFrame or None
         Its labels ``frame, x, y``; None where it has none.
     state : str
-        "new", "no labels", "learned by v_...", or what is wrong with it.
+        "new", "new: labels changed since v_...", "no labels", "learned by v_...", or what is wrong
+        with it.
     """
 
     path: Path
@@ -130,6 +131,8 @@ def _with_state(one: ListedVideo, ledger: Ledger, hashes: ContentHashes) -> List
     record = ledger.find(VideoRecord(name=one.path.name, md5=md5, sha256=sha256))
     if record is None or not record.model_version:
         return one
+    if record.labels_sha256 and record.labels_sha256 != labels_hash(one.labels):
+        return replace(one, state=f"new: labels changed since {record.model_version}")
     return replace(one, state=f"learned by {record.model_version}")
 
 

@@ -1,9 +1,13 @@
 """The process of a job: it waits for its turn, works, and says how far it is and how it ended."""
 
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from _thread import interrupt_main
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,8 @@ from cloudtrainer.workspace import Workspace
 
 _LOOK_S = 0.5
 _LOCKED_WITHIN_S = 10.0
+# An interruption may be lost in code that heeds none: it is then made again.
+_INTERRUPT_EVERY_S = 10.0
 
 
 def main(folder: Path) -> int:
@@ -94,6 +100,11 @@ def _analyse(job: Job) -> dict[str, Any]:
 
     asked = job.request
     begun = time.monotonic()
+    out = Path(asked["out"])
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in asked.get("given", {}).items()
+    }
 
     def show(done: int, total: int) -> None:
         if job.stop_is_asked:
@@ -103,19 +114,59 @@ def _analyse(job: Job) -> dict[str, Any]:
             job.folder / "progress.json", {"done": done, "total": total, "seconds_left": left}
         )
 
-    analysis = analyze(
-        asked["video"],
-        asked["out"],
-        asked.get("model"),
-        config=Config.from_dict(asked["config"]),
-        pixel_size_um=asked.get("pixel_size_um"),
-        frame_interval_s=asked.get("frame_interval_s"),
-        exposure_s=asked.get("exposure_s"),
-        progress=show,
-        say=_say(job),
-    )
-    print(analysis)
-    return {"out": str(analysis.out), "text": str(analysis)}
+    try:
+        with _stopped_anywhere(job):
+            analysis = analyze(
+                asked["video"],
+                out,
+                asked.get("model"),
+                config=Config.from_dict(asked["config"]),
+                **given,
+                progress=show,
+                say=_say(job),
+            )
+            print(analysis)
+    except KeyboardInterrupt:
+        # The folder was not there before: it is whole, and the stop came too late.
+        if not (out / "summary.json").is_file():
+            raise
+    return {"out": str(out)}
+
+
+@contextmanager
+def _stopped_anywhere(job: Job) -> Iterator[None]:
+    """Interrupt this process when its job is asked to stop, whatever it is doing.
+
+    Linking and measuring call nothing back. The folder of results is made whole at the end or not
+    at all, also then.
+    """
+    # A shell that starts a program in the background may have it ignore interruptions.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended, one_at_a_time = threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        wait = _LOOK_S
+        while not ended.wait(wait):
+            with one_at_a_time:
+                if job.stop_is_asked and not ended.is_set():
+                    _interrupt_main_thread()
+                    wait = _INTERRUPT_EVERY_S
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        # No interruption comes later than this: how the job ended is then written undisturbed.
+        with one_at_a_time:
+            ended.set()
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):
+        # Also wakes it where it waits for something.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        interrupt_main()
 
 
 def _simulate(job: Job) -> dict[str, Any]:

@@ -6,7 +6,11 @@ from cloudtrainer.tracking.filters import filter_tracks
 from cloudtrainer.tracking.linking import link_detections, track_particles
 from cloudtrainer.tracking.missed import missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
-from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
+from cloudtrainer.tracking.search_range import (
+    SearchRange,
+    search_range_doubts,
+    suggest_search_range,
+)
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
 from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 
@@ -21,6 +25,7 @@ __all__ = [
     "link_parquet",
     "missed_while_moving",
     "number_frames",
+    "search_range_doubts",
     "search_range_scan",
     "search_range_warning",
     "static_specks",

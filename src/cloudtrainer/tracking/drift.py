@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
-from cloudtrainer.errors import ConfigError
+from cloudtrainer.arguments import choice
+from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.tables import checked_positions
 
 DriftMethod = Literal["auto", "none", "steady", "mean"]
@@ -16,6 +17,8 @@ DriftMethod = Literal["auto", "none", "steady", "mean"]
 _SIGNIFICANT = 1e-3
 _BLOCKS = 8
 _FEWEST_PARTICLES = 2
+# A row is kept of each frame: what reaches further is no frame number but a time.
+_MOST_FRAMES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,18 @@ def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
     Raises
     ------
     LabelError
-        When the table lacks a column or holds something that is not a finite number.
+        When the table lacks a column or holds something that is not a finite number, or its frames
+        span more than ten million.
     ConfigError
         When the method is none of the four.
     """
-    if method not in ("auto", "none", "steady", "mean"):
-        raise ConfigError(f"drift method {method!r}: choose auto, none, steady or mean.")
+    choice("drift method", method, ("auto", "none", "steady", "mean"))
     table = checked_positions(tracks, ("frame", "x", "y", "particle"), name="tracks")
+    if len(table) and np.ptp(table["frame"]) > _MOST_FRAMES:
+        raise LabelError(
+            f"tracks: column frame reaches from {table['frame'].min()} to {table['frame'].max()}, "
+            f"over more than {_MOST_FRAMES:,} frames; give frame numbers, not times."
+        )
     order = np.lexsort((table["frame"], table["particle"]))
     frame, particle = table["frame"].to_numpy()[order], table["particle"].to_numpy()[order]
     position = table[["x", "y"]].to_numpy()[order]

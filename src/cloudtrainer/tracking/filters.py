@@ -1,7 +1,10 @@
 """Filters that keep or drop whole tracks."""
 
+import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import is_number, number, shown
+from cloudtrainer.errors import ConfigError
 from cloudtrainer.tracking.tables import checked_positions
 
 
@@ -41,7 +44,17 @@ def filter_tracks(
     LabelError
         When the table lacks a column that is asked about or holds something that is not a finite
         number.
+    ConfigError
+        When a limit is no number.
     """
+    number("min_frames", min_frames, "frames")
+    for name, value in (
+        ("min_mean_probability", min_mean_probability),
+        ("min_median_intensity", min_median_intensity),
+        ("min_net_displacement_px", min_net_displacement_px),
+    ):
+        if value is not None and not is_number(value):
+            raise ConfigError(f"{name} is {shown(value)}: give a number, or None")
     columns = ["frame", "x", "y", "particle"]
     if min_mean_probability is not None:
         columns.append("probability")
@@ -56,5 +69,5 @@ def filter_tracks(
         keep &= by_track["intensity"].median() >= min_median_intensity
     if min_net_displacement_px is not None:
         net = by_track[["x", "y"]].last() - by_track[["x", "y"]].first()
-        keep &= (net**2).sum(axis=1) >= min_net_displacement_px**2
+        keep &= np.hypot(net["x"], net["y"]) >= min_net_displacement_px
     return tracks.loc[table["particle"].map(keep).to_numpy(dtype=bool)]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import choice, number, whole_number
 from cloudtrainer.errors import ConfigError
 from cloudtrainer.tracking.frame_linker import FrameLinker
 from cloudtrainer.tracking.laptrack_engine import Segments, link_with_laptrack
@@ -107,10 +108,9 @@ def link_detections(
 ) -> Linked:
     """Link as `track_particles` does, and return what it warns of."""
     check_linking(search_range, memory, min_track_frames)
-    if engine not in ("trackpy", "laptrack"):
-        raise ConfigError(f"engine must be trackpy or laptrack, not {engine!r}.")
+    choice("engine", engine, ("trackpy", "laptrack"))
     if split_merge_range is not None:
-        _check_range("split_merge_range", split_merge_range)
+        number("split_merge_range", split_merge_range, "pixels", above=True)
         if engine != "laptrack":
             raise ConfigError(
                 f"the engine {engine} knows no splits and merges: take laptrack, or leave "
@@ -168,16 +168,9 @@ def link_positions(
 def check_linking(search_range: float | None, memory: int, min_track_frames: int) -> None:
     """Raise ConfigError unless the settings of linking can be used."""
     if search_range is not None:
-        _check_range("search_range", search_range)
-    if memory < 0 or min_track_frames < 0:
-        raise ConfigError(
-            f"memory ({memory}) and min_track_frames ({min_track_frames}) must be at least 0."
-        )
-
-
-def _check_range(name: str, value_px: float) -> None:
-    if not (np.isfinite(value_px) and value_px > 0):
-        raise ConfigError(f"{name} must be a positive number of pixels, not {value_px}.")
+        number("search_range", search_range, "pixels", above=True)
+    whole_number("memory", memory, "frames")
+    whole_number("min_track_frames", min_track_frames, "frames")
 
 
 def _by_frame(

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.errors import LabelError
+from cloudtrainer.tracking.tables import checked_positions
+
 # Steps across gaps are a few per cent of all; fewer than these say nothing.
 _LEAST_GAPS, _LEAST_SHARE = 20, 0.005
 _LONGER = 1.25
@@ -20,8 +23,17 @@ def missed_while_moving(tracks: pd.DataFrame) -> str | None:
     ----------
     tracks : DataFrame
         ``particle, frame, x, y``, pixels.
+
+    Raises
+    ------
+    LabelError
+        The table is not one of tracks.
     """
-    ordered = tracks.sort_values(["particle", "frame"])
+    table = checked_positions(tracks, ("frame", "x", "y"), name="tracks")
+    if "particle" not in table or table["particle"].ndim != 1:
+        raise LabelError("tracks: one column particle is needed.")
+    table["particle"] = pd.factorize(table["particle"])[0]
+    ordered = table.sort_values(["particle", "frame"])
     step = ordered[["particle", "frame", "x", "y"]].diff()
     passed = step["frame"].to_numpy()
     squared = (step["x"] ** 2 + step["y"] ** 2).to_numpy()

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.arguments import listed, number, whole_number
+from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.linking import link_positions
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -45,7 +47,15 @@ def search_range_scan(
     ------
     LabelError
         When the table lacks a column or holds something that is not a finite number.
+    ConfigError
+        When the range or a factor is not positive, or the memory no whole number of 0 or more.
     """
+    value_px = number("value_px", value_px, "pixels", above=True)
+    memory = whole_number("memory", memory, "frames")
+    factors = [
+        number("a factor", factor, above=True)
+        for factor in listed("factors", factors, "[1.0, 1.3]")
+    ]
     table = checked_positions(detections).sort_values("frame", kind="stable", ignore_index=True)
     if len(table) > _SCAN_ROWS:
         table = table[table["frame"] < max(table["frame"].iloc[_SCAN_ROWS], 1)]
@@ -75,7 +85,17 @@ def search_range_warning(scan: pd.DataFrame) -> str | None:
     -------
     str or None
         One sentence with the numbers, or None when D is stable or cannot be compared.
+
+    Raises
+    ------
+    LabelError
+        When it is no table of `search_range_scan`.
     """
+    needed = ("factor", "search_range_px", "D_px2_per_frame")
+    if not isinstance(scan, pd.DataFrame) or not set(needed) <= set(scan.columns):
+        raise LabelError(
+            f"scan: a table with {', '.join(needed)} is needed; give what search_range_scan returns"
+        )
     here = scan[np.isclose(scan["factor"], 1.0)]
     wider = scan[np.isclose(scan["factor"], 1.3)]
     if here.empty or wider.empty:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
 
+from cloudtrainer.arguments import whole_number
 from cloudtrainer.tracking.steps import StepFit, fit_steps
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -21,6 +22,8 @@ _FEWEST_STEPS = 30
 _LEAST_SEEN_AGAIN = 0.5
 _FRAMES = 250
 _SOURCES = 40_000
+# Less of D than this is not told.
+_WORTH_SAYING = 0.01
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,52 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     ------
     LabelError
         When the table lacks a column or holds something that is not a finite number.
+    ConfigError
+        When the memory is no whole number of 0 or more.
     """
+    memory = whole_number("memory", memory, "frames")
     return range_from_frames(_sampled(checked_positions(detections)), memory)
+
+
+def search_range_doubts(value_px: float, measured: SearchRange, memory: int = 3) -> tuple[str, ...]:
+    """Say what may go wrong with a search range that was chosen by hand.
+
+    Parameters
+    ----------
+    value_px
+        The range, pixels.
+    measured
+        What `suggest_search_range` found in the same detections; of its own value, its own
+        warnings are returned.
+    memory
+        The memory that linking will use, frames.
+
+    Returns
+    -------
+    tuple of str
+        Sentences; none where the range neither cuts off steps nor reaches to the neighbours.
+    """
+    if value_px == measured.value_px:
+        return measured.warnings
+    said = []
+    reach = max(value_px - float(np.hypot(*measured.flow_px)), 0.0)
+    if np.isfinite(measured.step_sd_px):
+        lost = _lost_share(reach, measured.step_sd_px)
+        if lost > _WORTH_SAYING:
+            said.append(
+                f"{value_px:.1f} px cuts off steps, whose standard deviation is "
+                f"{measured.step_sd_px:.2f} px per axis: this alone makes D too small by about "
+                f"{100 * lost:.0f}%."
+            )
+    neighbour = measured.nearest_neighbour_px
+    if value_px > neighbour / 2:
+        likely = "likely" if value_px > neighbour else "possible"
+        gaps = f", the more so with a memory of {memory} frames" if memory > 0 else ""
+        said.append(
+            f"{value_px:.1f} px is {value_px / neighbour:.1f} times the distance to the nearest "
+            f"neighbour ({neighbour:.1f} px, median): swaps between particles are {likely}{gaps}."
+        )
+    return tuple(said)
 
 
 def range_from_frames(groups: list[tuple[int, NDArray[np.float64]]], memory: int) -> SearchRange:
@@ -179,6 +226,12 @@ def _reach_px(fit: StepFit) -> float:
     return float(brentq(lambda reach: loss(reach) - allowed, low, high, xtol=1e-4))
 
 
+def _lost_share(reach: float, sd: float) -> float:
+    """Return the share of D that Gaussian steps lose when those beyond a reach are cut off."""
+    u = reach**2 / (2 * sd**2)
+    return float(u * np.exp(-u) / -np.expm1(-u)) if u > 0 else 1.0
+
+
 def _crowding_warnings(
     wanted: float, value: float, sd: float, neighbour: float, memory: int
 ) -> tuple[str, ...]:
@@ -194,8 +247,7 @@ def _crowding_warnings(
     crowded += "; record faster or dilute."
     if value == wanted:
         return (crowded,)
-    u = value**2 / (2 * sd**2)
-    lost = u * np.exp(-u) / -np.expm1(-u)
+    lost = _lost_share(value, sd)
     return (
         crowded,
         f"The search range was capped at the nearest-neighbour distance, {value:.1f} px, instead "

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cloudtrainer.arguments import is_number, number, shown, whole_number
 from cloudtrainer.errors import ConfigError
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -68,11 +69,13 @@ def static_specks(
     ConfigError
         When the radius is not positive or the share not between 0 and 1.
     """
-    if not (radius_px > 0 and 0 < min_frame_share <= 1):
+    radius_px = number("radius_px", radius_px, "pixels", above=True)
+    if not (is_number(min_frame_share) and 0 < min_frame_share <= 1):
         raise ConfigError(
-            f"radius_px ({radius_px}) must be positive and min_frame_share ({min_frame_share}) "
-            "between 0 and 1."
+            f"min_frame_share is {shown(min_frame_share)}: give a share above 0, 1 at most"
         )
+    if n_frames is not None:
+        n_frames = whole_number("n_frames", n_frames, "frames")
     table = checked_positions(detections)
     frame, xy = table["frame"].to_numpy(), table[["x", "y"]].to_numpy()
     if n_frames is None:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from cloudtrainer.errors import LabelError
 
+# What lies further away is no position but a fault.
+_FARTHEST = 1e9
+
 
 def checked_positions(
     table: pd.DataFrame,
@@ -32,9 +35,14 @@ def checked_positions(
     Raises
     ------
     LabelError
-        When a column is missing, or a value is text, empty, infinite, or, for a frame, negative or
-        not whole.
+        When it is no table, a column is missing, or a value is text, empty, infinite, beyond 1e9,
+        or, for a frame, negative or not whole.
     """
+    if not isinstance(table, pd.DataFrame):
+        raise LabelError(
+            f"{name}: a {type(table).__name__} is no table; give a pandas DataFrame with "
+            f"{', '.join(columns)}."
+        )
     missing = [c for c in columns if c not in table.columns]
     if missing:
         there = ", ".join(str(c) for c in table.columns) or "none"
@@ -47,13 +55,18 @@ def checked_positions(
         given = result[column]
         if given.ndim != 1:
             raise LabelError(f"{name}: the column {column} is there twice; keep one.")
-        values = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        plain = pd.to_numeric(given, errors="coerce")
+        if pd.api.types.is_complex_dtype(plain):
+            raise LabelError(f"{name}: the column {column} holds complex numbers; give real ones.")
+        values = plain.to_numpy(dtype=np.float64, na_value=np.nan)
         whole = column in ("frame", "particle")
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size == 0 and whole:
             bad = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > 2**53))
         if bad.size == 0 and column == "frame":
             bad = np.flatnonzero(values < 0)
+        if bad.size == 0 and not whole:
+            bad = np.flatnonzero(np.abs(values) > _FARTHEST)
         if bad.size:
             wanted = "a frame number from 0" if column == "frame" else "a number"
             row = bad[0] if row_numbers is None else row_numbers[bad[0]]

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.checks.check import LEVEL, Check, Curve, judged, unit_steps
-from cloudtrainer.diffusion.checks.common_motion import common_motion_check, drift_check
+from cloudtrainer.diffusion.checks.common_motion import Taken, common_motion_check, drift_check
 from cloudtrainer.diffusion.checks.correlations import (
     DisplacementCorrelations,
     correlation_check,
@@ -18,7 +19,7 @@ from cloudtrainer.diffusion.checks.population import (
     position_check,
 )
 from cloudtrainer.diffusion.checks.spectrum import spectrum_check
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.tracks import Calibration, steps_of, track_arrays
 
 __all__ = [
     "LEVEL",
@@ -35,6 +36,7 @@ def check_model(
     *,
     in_place: pd.DataFrame | None = None,
     frame_interval_s: float | None = None,
+    drift: Taken = "none",
 ) -> list[Check]:
     """Test whether the tracks are what the estimate of D takes them for.
 
@@ -48,6 +50,9 @@ def check_model(
         is tested against the pixels and the field. None: `tracks`.
     frame_interval_s : float or None
         Seconds a frame, for frequencies in Hz; None: cycles a frame.
+    drift : {"none", "steady", "mean"}
+        What was taken out of `tracks` (`Drift.method`): ``drift left`` cannot be told after any
+        correction, ``motion in common`` after the mean step of each frame.
 
     Returns
     -------
@@ -60,6 +65,10 @@ def check_model(
     ------
     LabelError
         A table is not one of tracks.
+    CalibrationError
+        The frame interval is not positive.
+    ConfigError
+        `drift` is none of the three.
 
     Notes
     -----
@@ -70,6 +79,8 @@ def check_model(
     needs an effect that is large enough to matter for D: a huge data set is not failed for what
     does not matter.
     """
+    Calibration(frame_interval_s, None)
+    choice("drift", drift, ("none", "steady", "mean"))
     arrays = track_arrays(tracks)
     steps = unit_steps(arrays)
     here = tracks if in_place is None else in_place
@@ -79,8 +90,8 @@ def check_model(
             correlation_check(steps),
             phase_check(steps),
             spectrum_check(steps, frame_interval_s),
-            drift_check(steps),
-            common_motion_check(steps),
+            drift_check(steps, drift),
+            common_motion_check(steps, drift),
             pixel_locking_check(arrays if in_place is None else track_arrays(in_place)),
             length_check(D),
             brightness_check(D, tracks),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, as_floats
 
 # All tests of one data set together fail a clean one at 1%: p-values are adjusted after Holm.
 LEVEL = 0.01
@@ -42,8 +42,9 @@ class Check:
     Attributes
     ----------
     name : str
-    passed : bool
-        True also where there are too few data to tell; the sentence says so.
+    passed : bool or None
+        None where it cannot be told, because there are too few data or what is tested for was
+        taken out of the tracks; the sentence says so.
     number : float
         What was measured; NaN where it could not be.
     description : str
@@ -60,13 +61,18 @@ class Check:
     """
 
     name: str
-    passed: bool
+    passed: bool | None
     number: float
     description: str
     p_value: float
     sentence: str
     long_lags_help: bool = False
     curve: Curve | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the test was made and the tracks did not pass."""
+        return self.passed is False
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Finding:
     curve: Curve | None = None
 
 
-def too_few(name: str, description: str, sentence: str) -> Finding:
+def untold(name: str, description: str, sentence: str) -> Finding:
     """Return the finding of a test that could not be made."""
     return Finding(name, float("nan"), description, float("nan"), False, sentence, sentence)
 
@@ -110,7 +116,7 @@ def judged(findings: list[Finding]) -> list[Check]:
         checks.append(
             Check(
                 name=finding.name,
-                passed=not failed,
+                passed=not failed if np.isfinite(p) else None,
                 number=finding.number,
                 description=finding.description,
                 p_value=float(p),
@@ -172,5 +178,6 @@ def unit_steps(arrays: TrackArrays) -> UnitSteps:
 
 def particle_means(tracks: pd.DataFrame, column: str, particle: np.ndarray) -> FloatArray:
     """Return the mean of a column over each particle's positions, in the order of `particle`."""
-    means = tracks.groupby("particle")[column].mean()
-    return means.reindex(particle).to_numpy(np.float64)
+    values = pd.Series(as_floats(tracks, column))
+    means = values.groupby(tracks["particle"].to_numpy()).mean()
+    return np.asarray(means.reindex(particle), dtype=np.float64)

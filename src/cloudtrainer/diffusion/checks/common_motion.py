@@ -1,6 +1,7 @@
 """Whether particles move independently of each other, about a mean of zero."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from cloudtrainer.diffusion.checks.check import (
     Curve,
     Finding,
     UnitSteps,
-    too_few,
+    untold,
 )
 from cloudtrainer.diffusion.tracks import FloatArray
 
@@ -21,12 +22,28 @@ FEWEST_BLOCKS = 8
 _DRAWN_BLOCKS = 16
 
 
-def drift_check(steps: UnitSteps) -> Finding:
-    """Test the mean displacement over particles (Hotelling's test of a ratio of sums)."""
+Taken = Literal["none", "steady", "mean"]
+_HOW = {
+    "steady": "the mean of all steps was subtracted",
+    "mean": "the mean step of each frame was subtracted",
+}
+
+
+def drift_check(steps: UnitSteps, taken: Taken = "none") -> Finding:
+    """Test the mean displacement over particles (Hotelling's test of a ratio of sums).
+
+    Where a mean of these very displacements was `taken` out, what is left is zero by construction.
+    """
     from scipy.stats import f as fisher
 
     name = "drift left"
     description = "share of the drift in the mean square displacement over ten frames"
+    if taken != "none":
+        sentence = (
+            f"Drift that is left cannot be told after {_HOW[taken]}: the mean displacement is zero "
+            "whatever the drift was. Compare D with and without the correction."
+        )
+        return untold(name, description, sentence)
     moved = np.column_stack(
         [np.bincount(steps.owner, part, minlength=steps.particles) for part in steps.displacement.T]
     )
@@ -37,12 +54,12 @@ def drift_check(steps: UnitSteps) -> Finding:
         sentence = (
             f"Fewer than {FEWEST_PARTICLES} particles: too few to test for drift that is left."
         )
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     velocity = moved.sum(0) / count.sum()
     residual = (moved - count[:, None] * velocity) / count.sum()
     covariance = residual.T @ residual * particles / (particles - 1)
     if np.linalg.matrix_rank(covariance) != 2:
-        return too_few(name, description, "The particles do not move: there is no drift to test.")
+        return untold(name, description, "The particles do not move: there is no drift to test.")
     statistic = float(velocity @ np.linalg.solve(covariance, velocity))
     ratio = statistic * (particles - 2) / (2 * (particles - 1))
     along = 100 * float(velocity @ velocity)
@@ -169,16 +186,23 @@ def shared_motion(steps: UnitSteps, frames: int) -> SharedMotion | None:
     return SharedMotion(statistic / scale, error / scale, p_value)
 
 
-def common_motion_check(steps: UnitSteps) -> Finding:
+def common_motion_check(steps: UnitSteps, taken: Taken = "none") -> Finding:
     """Test whether particles move alike in the same frames, over 1, 8 and 64 frames."""
     name = "motion in common"
     description = "largest correlation between displacements of different particles"
+    if taken == "mean":
+        sentence = (
+            f"Motion in common cannot be told after {_HOW[taken]}: of M particles any two then "
+            "correlate by -1/(M - 1). Flow that differs over the field is not excluded: measure "
+            "parts of the field apart to see it."
+        )
+        return untold(name, description, sentence)
     found = {
         frames: shared for frames in SCALES if (shared := shared_motion(steps, frames)) is not None
     }
     if not found:
         sentence = "Too few frames hold two particles to test whether they move alike."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     frames = min(found, key=lambda scale: found[scale].p_value)
     value = found[frames].value
     what = (

@@ -5,20 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.arguments import whole_number
 from cloudtrainer.diffusion.checks.check import (
     FEWEST_PARTICLES,
     Curve,
     Finding,
     UnitSteps,
-    too_few,
     unit_steps,
+    untold,
 )
 from cloudtrainer.diffusion.tracks import FloatArray, track_arrays
-from cloudtrainer.errors import ConfigError
 
 SMALLEST_CORRELATION = 0.02
 LONGEST_LAG = 5
 _FARTHEST_LAG = 16
+# Their covariance has the square of so many numbers.
+_MOST_LAGS = 5000
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class DisplacementCorrelations:
     Attributes
     ----------
     lag : ndarray, shape (lags,)
-        1 to 5.
+        Frames, from 1.
     value, standard_error : ndarray of float64, shape (lags,)
         The error is from the scatter between particles.
     covariance : ndarray of float64, shape (lags, lags)
@@ -59,11 +61,10 @@ def displacement_correlations(
     LabelError
         The table is not one of tracks.
     ConfigError
-        `longest_lag` below 1.
+        `longest_lag` is no whole number from 1 to 5000.
     """
-    if longest_lag < 1:
-        raise ConfigError(f"longest_lag is {longest_lag}: give a whole number of frames, 1 or more")
-    return correlations(unit_steps(track_arrays(tracks)), int(longest_lag))
+    lags = whole_number("longest_lag", longest_lag, "frames", least=1, most=_MOST_LAGS)
+    return correlations(unit_steps(track_arrays(tracks)), lags)
 
 
 def correlations(steps: UnitSteps, longest_lag: int = LONGEST_LAG) -> DisplacementCorrelations:
@@ -112,7 +113,7 @@ def correlation_check(steps: UnitSteps) -> Finding:
     p_value = _probability(found, beyond)
     if not np.isfinite(p_value):
         sentence = "The tracks are too short or too few to test displacements for correlations."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     largest = float(value[np.argmax(np.abs(value))])
     listed = ", ".join(
         f"r{k} = {r:+.3f}" for k, r in zip(found.lag[shown], found.value[shown], strict=True)

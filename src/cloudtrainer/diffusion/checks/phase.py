@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cloudtrainer.diffusion.checks.check import Curve, Finding, UnitSteps, too_few
+from cloudtrainer.diffusion.checks.check import Curve, Finding, UnitSteps, untold
 
 SMALLEST_PHASE_RATIO = 1.1
 LONGEST_PERIOD = 16
@@ -36,7 +36,7 @@ def phase_check(steps: UnitSteps) -> Finding:
                 best_p, best_period = p, period
     if not best_period:
         sentence = "The video is too short to test the variance of displacements by frame phase."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     phase = (frame - frame.min()) % best_period
     counts = np.bincount(phase, minlength=best_period)
     variance = np.bincount(phase, square, minlength=best_period) / counts

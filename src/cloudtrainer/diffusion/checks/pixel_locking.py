@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cloudtrainer.diffusion.checks.check import FEWEST_PARTICLES, Curve, Finding, too_few
+from cloudtrainer.diffusion.checks.check import FEWEST_PARTICLES, Curve, Finding, untold
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
 
 # Depth to which the density of positions is modulated; 0.1 is a bias of 0.016 px of the period 1.
@@ -54,7 +54,7 @@ def pixel_locking_check(in_place: TrackArrays) -> Finding:
             f"Fewer than {FEWEST_PARTICLES} particles moved over half a pixel: too few to test for "
             "positions that prefer a part of the pixel."
         )
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     p_value, depth, axis, period, used_x = best
     bias = depth * period / (2 * np.pi)
     phase = used_x / period % 1.0

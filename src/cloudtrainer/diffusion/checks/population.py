@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, too_few
+from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, untold
 from cloudtrainer.diffusion.covariance import displacement_sums
-from cloudtrainer.diffusion.tracks import FloatArray, Steps
+from cloudtrainer.diffusion.tracks import FloatArray, Steps, as_floats
 
 # Difference of D between the lower and the upper half of the particles.
 SMALLEST_DIFFERENCE = 0.10
@@ -47,7 +47,7 @@ def length_check(found: ParticleD) -> Finding:
     description = "difference of D between the longer and the shorter half of the tracks, over D"
     slope = _slope(found, found.displacements)
     if slope is None:
-        return too_few(name, description, "Too few tracks of different lengths to compare their D.")
+        return untold(name, description, "Too few tracks of different lengths to compare their D.")
     return Finding(
         name=name,
         number=slope.difference,
@@ -74,16 +74,16 @@ def brightness_check(found: ParticleD, tracks: pd.DataFrame) -> Finding:
     description = (
         "difference of D between the brighter and the dimmer half of the particles, over D"
     )
-    if "intensity" not in tracks.columns or not tracks["intensity"].notna().any():
+    if "intensity" not in tracks.columns or np.isnan(as_floats(tracks, "intensity")).all():
         sentence = "The table of tracks has no intensities to compare D with."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     intensity = particle_means(tracks, "intensity", found.particle)
     # Dark particles on a bright ground have negative ones.
     intensity = np.abs(intensity)
     slope = _slope(found, intensity)
     if slope is None:
         sentence = "Too few particles of different brightness to compare their D."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     return Finding(
         name=name,
         number=slope.difference,
@@ -106,10 +106,11 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
     name = "D against position"
     description = "difference of D between two halves of the field, over D"
     x, y = (particle_means(in_place, axis, found.particle) for axis in ("x", "y"))
-    if not len(x):
-        return too_few(name, description, "Too few particles to compare D over the field.")
-    middle = [(in_place[axis].max() + in_place[axis].min()) / 2 for axis in ("x", "y")]
-    half = [max(float(np.ptp(in_place[axis])) / 2, 1e-12) for axis in ("x", "y")]
+    if not len(x) or in_place.empty:
+        return untold(name, description, "Too few particles to compare D over the field.")
+    field = [as_floats(in_place, axis) for axis in ("x", "y")]
+    middle = [(place.max() + place.min()) / 2 for place in field]
+    half = [max(float(np.ptp(place)) / 2, 1e-12) for place in field]
     away = np.maximum(np.abs(x - middle[0]) / half[0], np.abs(y - middle[1]) / half[1])
     ways = {
         "in the right half of the field than in the left": (x, "mean x (px)"),
@@ -122,7 +123,7 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
         if (slope := _slope(found, place)) is not None
     }
     if not slopes:
-        return too_few(name, description, "Too few particles to compare D over the field.")
+        return untold(name, description, "Too few particles to compare D over the field.")
     way = min(slopes, key=lambda name: slopes[name].p_value)
     slope = slopes[way]
     return Finding(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloudtrainer.diffusion.checks.check import Curve, Finding, UnitSteps, too_few
+from cloudtrainer.diffusion.checks.check import Curve, Finding, UnitSteps, untold
 from cloudtrainer.diffusion.tracks import FloatArray
 
 # Share of the displacements' variance that matters; displacements and bins of a spectrum.
@@ -125,7 +125,7 @@ def spectrum_check(steps: UnitSteps, frame_interval_s: float | None) -> Finding:
     spectrum = displacement_spectrum(steps)
     if spectrum is None:
         sentence = "No track is long enough (9 frames in a row) for a spectrum of displacements."
-        return too_few(name, description, sentence)
+        return untold(name, description, sentence)
     power, fitted = spectrum.power, spectrum.fitted
     p_values = np.asarray(chi2.sf(spectrum.freedom * power / fitted, spectrum.freedom))
     strongest = int(np.argmin(p_values))
