@@ -15,6 +15,7 @@ from cloudtrainer.detector import load_model
 from cloudtrainer.errors import WorkspaceError
 from cloudtrainer.training import twin_folder
 
+FILES = {"twin.json", "twin.png", "twin.svg", "twin_frames.tif"}
 SHORT = ("--set", "twin.steps_per_epoch=1", "--epochs", "1")
 
 
@@ -52,7 +53,10 @@ def test_a_twin_is_measured_and_told_with_its_units(command, video, tmp_path):
     assert "px²" in said
     assert "counts" in said
     files = {path.name for path in (tmp_path / "twin").iterdir()}
-    assert files == {"twin.json", "twin.png", "twin.svg"}
+    assert files == FILES
+    frames = tifffile.imread(tmp_path / "twin" / "twin_frames.tif")
+    assert (frames.shape, frames.dtype) == ((8, 64, 64), np.uint16)
+    assert np.median(frames) == pytest.approx(200, abs=5)
     numbers = json.loads((tmp_path / "twin" / "twin.json").read_text())
     assert numbers["particles"]["found_per_frame"] == pytest.approx(5, abs=1)
     assert numbers["background_counts"]["median"] == pytest.approx(200, abs=5)
@@ -96,7 +100,7 @@ def test_a_model_is_kept_where_its_successor_cannot_be_written(
     assert weights.read_bytes() == before
     monkeypatch.undo()
     assert command("twin", video, "-o", out, "--no-train", "--overwrite")[0] == 0
-    assert {path.name for path in out.iterdir()} == {"twin.json", "twin.png", "twin.svg"}
+    assert {path.name for path in out.iterdir()} == FILES
 
 
 def test_frames_that_are_too_small_or_too_bright_have_no_twin(command, tmp_path):

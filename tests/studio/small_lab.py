@@ -5,8 +5,10 @@ from pathlib import Path
 
 import tifffile
 
+from cloudtrainer.atomic import write_json
 from cloudtrainer.config import ExperimentSettings
 from cloudtrainer.simulation import simulate_experiment
+from cloudtrainer.studio import jobs
 
 
 def write_video(
@@ -34,3 +36,16 @@ def wait_until(true, seconds: float = 60.0):
             return result
         time.sleep(0.2)
     raise AssertionError(f"did not happen within {seconds:g} s")
+
+
+def pretend(place, kind, asked_at, state=None, *, result=None, **asked):
+    """Make the folder of a job without its process."""
+    job = jobs.Job(place.logs / "studio" / f"{kind}_{asked_at:.0f}")
+    job.folder.mkdir(parents=True)
+    write_json(
+        job.folder / "request.json",
+        {"workspace": str(place.root), "asked_at": asked_at, **asked},
+    )
+    if state:
+        write_json(job.folder / "state.json", {"state": state, "result": result or {}})
+    return job

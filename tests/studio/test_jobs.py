@@ -7,9 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from small_lab import wait_until
+from small_lab import pretend, wait_until
 
 from cloudtrainer.config import Config
 from cloudtrainer.errors import WorkspaceError
@@ -23,18 +24,6 @@ def request(place, name="beads", **more):
         "video": str(place.videos / f"{name}.tif"), "out": str(place.results / name),
         "config": CONFIG, **more,
     }  # fmt: skip
-
-
-def pretend(place, kind, asked_at, state=None):
-    """Make the folder of a job without its process."""
-    from cloudtrainer.atomic import write_json
-
-    job = jobs.Job(place.logs / "studio" / f"{kind}_{asked_at:.0f}")
-    job.folder.mkdir(parents=True)
-    write_json(job.folder / "request.json", {"workspace": str(place.root), "asked_at": asked_at})
-    if state:
-        write_json(job.folder / "state.json", {"state": state})
-    return job
 
 
 def test_a_job_whose_process_is_gone_was_interrupted(place):
@@ -166,6 +155,24 @@ def test_an_analysis_is_the_same_as_by_the_library(place, tmp_path):
 
     summary = json.loads((place.results / "beads" / "summary.json").read_text())
     assert summary["measured"] == alone.summary["measured"]
+
+
+@pytest.mark.slow
+def test_a_twin_is_simulated_and_a_model_learns_it(place):
+    from cloudtrainer.detector.versions import read_metadata
+
+    video = str((place.videos / "unlabelled.tif").resolve())
+    job = jobs.start(place, "twin", {"video": video, "out": str(place.cache / "twins" / "it")})
+    config = Config.from_dict({"training": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 2}})
+    training = jobs.start(place, "training", {"config": config.to_dict(), "twins": [video]})
+    wait_until(lambda: job.state not in jobs.LIVING, 180)
+    assert job.state == "done", job.log
+    assert set(job.told["result"]) == {"numbers", "frames", "picture"}
+    for path in job.told["result"].values():
+        assert Path(path).is_file()
+    wait_until(lambda: training.state not in jobs.LIVING, 180)
+    assert training.state == "done", training.log
+    assert read_metadata(place.current_model())["data_info"]["twins"] == "unlabelled.tif"
 
 
 @pytest.mark.slow

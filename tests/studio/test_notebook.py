@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from small_lab import write_video
 
 import cloudtrainer
@@ -43,6 +44,29 @@ def test_it_is_short_and_without_outputs():
         if cell["cell_type"] == "code":
             assert cell["outputs"] == []
             assert cell["execution_count"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("", None),
+        ("https://github.com/lab/trainer", "git+https://github.com/lab/trainer"),
+        ("/content/a checkout", "file:///content/a%20checkout"),
+        ("/content/x-4.0.0-py3-none-any.whl", "file:///content/x-4.0.0-py3-none-any.whl"),
+    ],
+)
+def test_it_is_installed_from_the_index_a_repository_or_a_path(given, url, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("subprocess.run", lambda command, check: ran.append(command))
+    monkeypatch.chdir(tmp_path)
+    source = "".join(cells()[1]["source"])
+    exec(source.replace('REPOSITORY = ""', f"REPOSITORY = {given!r}"), {})
+    ((*_, wanted),) = ran
+    asked = Requirement(wanted)
+    assert asked.name == "deeptrack-cloud-trainer"
+    assert asked.extras == {"notebook", "movies", "microscopes"}
+    assert asked.url == url
 
 
 @pytest.mark.slow

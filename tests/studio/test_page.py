@@ -1,5 +1,6 @@
 """The page in a real browser: from the first look to a result, and what is refused."""
 
+import base64
 import json
 import re
 import urllib.error
@@ -63,6 +64,81 @@ def test_data_are_listed_looked_at_and_added(served, place, tmp_path):
     served.complaints[:] = [
         one for one in served.complaints if "409" not in one and "415" not in one
     ]
+
+
+_DROP = """([files]) => {
+    const dropped = new DataTransfer();
+    for (const [name, text] of files) {
+        const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+        dropped.items.add(new File([bytes], name));
+    }
+    return dropped;
+}"""
+
+
+def drop(page, files):
+    """Drop files, (name, content), on the page."""
+    as_text = [[name, base64.b64encode(content).decode()] for name, content in files]
+    dropped = page.evaluate_handle(_DROP, [as_text])
+    page.dispatch_event("body", "dragover", {"dataTransfer": dropped})
+    page.get_by_text("Drop videos, labels and models here").wait_for()
+    page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+
+
+def test_several_files_are_dropped_and_another_tab_sees_them(served, place, tmp_path):
+    page, other = served.open(), served.open()
+    for tab in (page, other):
+        tab.get_by_text("beads.tif").first.wait_for()
+    nasty = '<img src=x onerror=alert(1)> "mü" ☃.tif'
+    truth = write_video(tmp_path / "x.tif", seed=5, frames=4)
+    video = (tmp_path / "x.tif").read_bytes()
+    labels = truth.to_csv(index=False).encode()
+    # The labels are sent behind their video, in whatever order they were taken.
+    drop(page, [("x_particles.csv", labels), (nasty, video), ("x.tif", video), ("f.tif", b"no")])
+    page.get_by_text(f"x_particles.csv: {len(truth)} labels.").first.wait_for()
+    for text in ("Added x.tif: 4 frames", "f.tif: not a TIFF file"):
+        assert page.get_by_text(text).count() >= 1
+    assert page.locator("img[src='x']").count() == 0
+    assert (place.annotations / "x_particles.csv").read_bytes() == labels
+    # Whatever part is open, the list of what was sent stays until it is closed.
+    part(page, "Models")
+    drop(page, [("bad.pth", b"no model"), ("beads.tif", video)])
+    page.get_by_role("alert").filter(has_text="no model at all").wait_for()
+    page.get_by_text("beads.tif: a file of this name is in videos already").first.wait_for()
+    page.get_by_role("button", name="Close").click()
+    other.get_by_text("x.tif", exact=True).first.wait_for()
+    # Both tabs send the same name: one of them is told.
+    for tab in (page, other):
+        drop(tab, [("both.tif", video)])
+    for tab in (page, other):
+        tab.get_by_text(re.compile("both.tif: (4 frames|.*already)")).first.wait_for()
+    assert (place.videos / "both.tif").read_bytes() == video
+    assert not [path for path in place.videos.iterdir() if path.name.startswith(".")]
+    served.complaints[:] = [
+        one for one in served.complaints if "409" not in one and "415" not in one
+    ]
+
+
+def test_a_twin_stands_beside_its_video_and_can_be_learned(served, place):
+    page = served.open()
+    page.get_by_text("unlabelled.tif").first.click()
+    status(page, "No labels")
+    page.get_by_role("button", name="Simulate a twin").click()
+    status(page, "its twin, simulated at the same contrast", 120)
+    status(page, "bright ones found in a frame")
+    page.get_by_role("button", name="Train on this twin").click()
+    chosen = page.get_by_label("Train on").locator("option:checked")
+    wait_until(lambda: chosen.inner_text().endswith("the twin of unlabelled.tif"), 20)
+    page.wait_for_url("**part=2*")
+    page.reload()
+    page.get_by_label("Train on").wait_for()
+    wait_until(lambda: chosen.inner_text() == "the labelled videos", 20)
+    part(page, "Data")
+    page.get_by_text("unlabelled.tif", exact=True).first.click()
+    page.get_by_role("button", name="Show its twin").click()
+    status(page, "its twin, simulated at the same contrast")
+    page.get_by_role("button", name="Back to the list").click()
+    page.get_by_text("beads.tif").first.wait_for()
 
 
 # Where a position in the frame that is labelled lies on the screen.

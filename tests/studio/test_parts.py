@@ -1,14 +1,20 @@
 """The parts of the page without a browser: what they show for what is done to them."""
 
 import asyncio
+import base64
+import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from PIL import Image
 from small_lab import wait_until
 
+import cloudtrainer
 from cloudtrainer.config import Config
 from cloudtrainer.detector import load_model
 from cloudtrainer.errors import CalibrationError, VideoError
@@ -65,6 +71,50 @@ def test_a_path_that_is_wrong_is_told_and_one_that_is_right_is_added(place, tmp_
     asyncio.run(data.add_from_path())
     assert "Added moved.tif: 30 frames" in data.said.object
     assert "moved.tif" in data.table.value["video"].tolist()
+
+
+def test_what_cannot_be_opened_says_when_chosen_what_to_do(place):
+    data = DataPart(place)
+    data.refresh()
+    assert data.table.value["state"][1] == (
+        "notes.doc: videos with the extension .doc are not supported"
+    )
+    data.select("notes.doc")
+    assert "use a folder of images or one of .tif" in data.trouble.object
+    assert str(place.root) not in data.trouble.object
+    assert not data._frames.visible
+    data.select("beads.tif")
+    assert data.trouble.object == ""
+
+
+def test_a_dim_16_bit_video_colours_and_a_folder_are_seen_as_well(place):
+    video = Video(place.videos / "beads.tif").frames(0, 5)
+    dim = (1000 + video / 8).astype(np.uint16)
+    tifffile.imwrite(place.videos / "dim.tif", dim)
+    colours = np.stack([video, video // 2, video // 4], axis=-1).astype(np.uint8)
+    tifffile.imwrite(
+        place.videos / "rgb.tif", colours, photometric="rgb", resolution=(72, 72),
+        resolutionunit="INCH",
+    )  # fmt: skip
+    (place.videos / "series").mkdir()
+    for number, frame in enumerate(dim):
+        tifffile.imwrite(place.videos / "series" / f"{number}.tif", frame)
+    data = DataPart(place)
+    data.refresh()
+    rows = data.table.value.set_index("video")
+    for name in ("dim.tif", "rgb.tif", "series"):
+        assert rows["size"][name] == "128 x 128 px, 5 frames"
+        picture = base64.b64decode(rows["picture"][name].partition(",")[2])
+        grey = np.asarray(Image.open(io.BytesIO(picture)))
+        # Neither black nor white: its own contrast, whatever the range of its type.
+        assert 40 < grey.mean() < 200
+        assert grey.std() > 20
+        data.select(name)
+        assert data.view._grey.low < data.view._grey.high
+    data.select("rgb.tif")
+    assert "The print resolution is 72 dpi" in data.about.object
+    data.select("dim.tif")
+    assert 1000 < data.view._grey.low < data.view._grey.high < 1060
 
 
 def test_row_0_is_at_the_top_and_the_centre_of_a_pixel_is_its_number():
@@ -276,14 +326,20 @@ def test_curves_show_gaps_where_a_score_is_missing():
 # Models
 
 
-def test_models_are_listed_and_another_is_made_current(place):
-    from cloudtrainer.detector import export_model
+def copy_bundled(to, **metadata):
+    """Copy the bundled model; what is given takes the place of what its metadata say."""
+    shutil.copytree(Path(cloudtrainer.__file__).parent / "models" / "default", to)
+    values = json.loads((to / "metadata.json").read_text(encoding="utf-8")) | metadata
+    (to / "metadata.json").write_text(json.dumps(values), encoding="utf-8")
+    return to
 
+
+def test_models_are_listed_and_another_is_made_current(place):
     models = ModelsPart(place)
     models.refresh()
-    assert "No models yet" in models.said.object
+    assert "No models yet" in models.about.object
     for version in ("v_20260101_000000", "v_20260102_000000"):
-        export_model(load_model(), place.models / version, scores={}, origin={})
+        copy_bundled(place.models / version)
     place.set_current("v_20260102_000000")
     models.refresh()
     assert models.table.value["version"].tolist() == ["v_20260102_000000", "v_20260101_000000"]
@@ -297,6 +353,43 @@ def test_models_are_listed_and_another_is_made_current(place):
     part.show_models()
     assert next(iter(part.model.options)) == "current model (v_20260101_000000)"
     assert part.model.value == str(place.models / "v_20260101_000000")
+
+
+def test_scores_are_shown_by_video(place):
+    by_video = {
+        "<b>.tif": {"f1": 0.9, "precision": 0.95, "recall": 0.85, "rmse_px": 0.2},
+        "blank.tif": {"f1": 0.0, "precision": 0.0, "recall": 0.0, "rmse_px": 2.0},
+        "damaged.tif": None,
+    }
+    copy_bundled(place.models / "v_20260101_000000", scores_by_video=by_video)
+    copy_bundled(place.models / "v_20250101_000000", scores_by_video=None)
+    models = ModelsPart(place)
+    models.refresh()
+    rows = models.scores.value.to_dict("records")
+    assert [row["video"] for row in rows] == ["<b>.tif", "blank.tif"]
+    assert (rows[0]["f1"], rows[0]["rmse_px"]) == ("0.900", "0.200")
+    assert rows[1]["rmse_px"] == "nothing found"
+    models.table.selection = [1]
+    assert not models.scores.visible
+    assert "keeps no scores by video" in models.about_scores.object
+
+
+def test_a_model_is_added_by_its_path_and_a_bad_one_is_told(place, tmp_path):
+    copy_bundled(tmp_path / "v_20260101_000000")
+    (tmp_path / "<b>.pth").write_text("no model")
+    models = ModelsPart(place)
+    for given, said in (
+        ("", "Give the path"), ("/nowhere/<i>.zip", "no such file"),
+        (str(tmp_path / "<b>.pth"), "no model at all"), (str(place.root), "it is a workspace"),
+        (f' "{tmp_path / "v_20260101_000000"}" ', "it is the current one, for there was none"),
+    ):  # fmt: skip
+        models.path.value = given
+        asyncio.run(models.add_from_path())
+        assert said in models.said.object
+        assert "<b>" not in models.said.object
+        assert "<i>" not in models.said.object
+    assert models.table.value["version"].tolist() == ["v_20260101_000000"]
+    assert models.path.value == ""
 
 
 def test_a_preview_of_another_video_or_model_is_never_drawn(place):

@@ -1,23 +1,29 @@
 """What comes and goes beside the page, asked for without a browser."""
 
 import asyncio
+import errno
 import http.client
 import http.cookiejar
 import io
 import json
+import os
 import socket
 import threading
 import urllib.error
 import urllib.request
 import zipfile
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 import tifffile
 from small_lab import wait_until, write_video
 
+import cloudtrainer
 from cloudtrainer.errors import WorkspaceError
 from cloudtrainer.studio import server as server_module
+from cloudtrainer.studio import transfer
+from cloudtrainer.training.model_import import import_model
 from cloudtrainer.workspace import Workspace
 
 
@@ -128,6 +134,64 @@ def test_an_upload_is_streamed_checked_and_named(client, place, tmp_path):
     assert client.send("..", b"")[0] == 409
     names = sorted(path.name for path in place.videos.iterdir())
     assert names == ["beads.tif", "new ä.tif", "notes.doc", "unlabelled.tif"]
+
+
+def test_a_model_that_is_sent_is_looked_at_and_kept_apart_until_then(client, place, tmp_path):
+    bundled = Path(cloudtrainer.__file__).parent / "models" / "default"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in bundled.iterdir():
+            archive.write(file, f"v_20260101_000000/{file.name}")
+    content = packed.getvalue()
+    status, said = client.send("../my <model>.zip", content)
+    assert (status, said) == (
+        200, "Added my _model_.zip as the model v_20260101_000000; it is the current one, for "
+        "there was none.",
+    )  # fmt: skip
+    status, said = client.send("again.zip", content)
+    assert status == 415
+    assert said == "again.zip: is in the workspace already, as v_20260101_000000"
+    for name, bad in (("cut.zip", content[:5000]), ("text.pth", b"no"), ("x.ckpt", b"")):
+        status, said = client.send(name, bad)
+        assert status == 415
+        assert said.startswith(f"{name}: ")
+        assert str(place.root) not in said
+    assert [path.name for path in place.models.iterdir()] == ["v_20260101_000000"]
+    status, zipped, _ = client.ask("/zip/models/v_20260101_000000.zip")
+    assert status == 200
+    # What was taken along from one workspace is taken in by another.
+    other = Workspace.create(tmp_path / "other")
+    (tmp_path / "download.zip").write_bytes(zipped)
+    assert import_model(tmp_path / "download.zip", other).name == "v_20260101_000000"
+
+
+def test_a_disk_that_is_full_at_any_piece_is_told_and_nothing_is_kept(client, place, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, piece):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_full(self, path):
+        self._unfinished(path).touch()
+        return Full()
+
+    monkeypatch.setattr(transfer.Upload, "_open", open_full)
+    for name in ("new.tif", "new.csv", "new.zip"):
+        status, said = client.send(name, bytes(3_000_000))
+        assert (status, said) == (
+            507, f"{name}: the disk of the workspace is full; nothing was kept. Make room, and "
+            "send it again",
+        )  # fmt: skip
+    for folder in (place.videos, place.annotations, place.models):
+        assert not [path for path in folder.rglob("*") if "new" in path.name]
+
+
+def test_what_a_killed_page_left_does_not_keep_its_name_for_ever(client, place, tmp_path):
+    write_video(tmp_path / "x.tif", frames=2)
+    left = place.videos / ".sending-x.tif"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert client.send("x.tif", (tmp_path / "x.tif").read_bytes())[0] == 200
+    assert not left.exists()
 
 
 def test_another_sites_form_uploads_nothing(client, place):

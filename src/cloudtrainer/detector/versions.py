@@ -8,9 +8,12 @@ from typing import Any
 from cloudtrainer.atomic import write_json
 from cloudtrainer.errors import ModelError
 
-_VERSION = re.compile(r"v_[0-9]{8}_[0-9]{6}(_[0-9]+)?")
+VERSION_NAME = re.compile(r"v_[0-9]{8}_[0-9]{6}(_[0-9]+)?")
 _CURRENT = "current.json"
 WEIGHTS = ("weights.pth", "weights.safetensors")
+# Files that hold a model by themselves, and what a whole export is packed into.
+FILE_SUFFIXES = (".pth", ".ckpt", ".safetensors")
+ZIP_SUFFIX = ".zip"
 
 
 def model_versions(models: Path) -> list[Path]:
@@ -47,7 +50,7 @@ def damaged_versions(models: Path) -> list[Path]:
     return sorted(
         path
         for path in models.iterdir()
-        if path.is_dir() and _VERSION.fullmatch(path.name) and not _is_export(path)
+        if path.is_dir() and VERSION_NAME.fullmatch(path.name) and not _is_export(path)
     )
 
 
@@ -103,7 +106,7 @@ def _require(models: Path, version: str) -> None:
 def _is_export(folder: Path, version: str | None = None) -> bool:
     """Say whether this is an export; a version that is a path, not a name, is none."""
     name = folder.name if version is None else version
-    return bool(_VERSION.fullmatch(name)) and any((folder / file).is_file() for file in WEIGHTS)
+    return bool(VERSION_NAME.fullmatch(name)) and any((folder / file).is_file() for file in WEIGHTS)
 
 
 def _age(folder: Path) -> tuple[str, int]:

@@ -10,7 +10,8 @@ import panel as pn
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio.frame_view import FrameView
 from cloudtrainer.studio.look import TABLE_CSS, sentence
-from cloudtrainer.studio.upload_button import UploadButton
+from cloudtrainer.studio.twin_part import TwinPart
+from cloudtrainer.studio.uploads import Uploads
 from cloudtrainer.studio.videos import ListedVideo, add_by_path, list_videos
 from cloudtrainer.workspace import Workspace
 
@@ -24,6 +25,7 @@ _COLUMNS = {
 }
 _WIDTHS = {"picture": 52, "video": 130, "size": 105, "calibration": 110, "labels": 90, "state": 148}
 _LIST_WIDTH = 640
+_LARGEST_PX = (480, 395)
 _ROWS_SHOWN = 8
 
 
@@ -34,12 +36,13 @@ class DataPart:
     ----------
     place : Workspace
         The workspace.
-    upload_to : str, optional
-        Where the browser sends files; None where there is no server for them, as in a notebook.
+    uploads : Uploads, optional
+        What takes files from the browser; None where there is no server for them, as in a notebook.
     """
 
-    def __init__(self, place: Workspace, *, upload_to: str | None = None) -> None:
+    def __init__(self, place: Workspace, *, uploads: Uploads | None = None) -> None:
         self.place = place
+        self._how_to_add = "drop some on the page" if uploads else "add some above"
         self.videos: list[ListedVideo] = []
         self._told: list[Callable[[], None]] = []
         self.table = pn.widgets.Tabulator(
@@ -64,28 +67,36 @@ class DataPart:
         )  # fmt: skip
         self.add = pn.widgets.Button(label="Add", width=70, align="end")
         self.refresh_button = pn.widgets.Button(label="Look again", width=100, align="end")
-        self.view = FrameView()
+        self.view = FrameView(_LARGEST_PX)
         self.frame = pn.widgets.IntSlider(label="Frame", start=0, end=1, value=0, width=250)
         self.about = pn.pane.HTML("", width=500)
-        self.upload = UploadButton(upload_to) if upload_to else None
+        self.twin = TwinPart(place, on_page=uploads is not None)
         self.table.param.watch(self._chosen, "selection")
         self.frame.param.watch(self._frame_moved, "value")
         self.add.on_click(lambda _: pn.state.execute(self.add_from_path))
         self.refresh_button.on_click(lambda _: pn.state.execute(self.refresh_aside))
-        if self.upload is not None:
-            self.upload.on_message(self._uploaded)
+        self.twin.on_open(self._twin_opened)
+        if uploads is not None:
+            uploads.on_message(self._uploaded)
         self._frames = pn.Column(
-            pn.Row(self.frame, self.view.contrast), self.view.pane, self.about, visible=False
+            self.twin.entrance,
+            pn.Row(self.frame, self.view.contrast),
+            self.view.pane,
+            self.about,
+            visible=False,
         )
+        self.trouble = pn.pane.HTML("", width=480)
+        self._list = pn.Row(self.table, self._frames, self.trouble)
         self.layout = pn.Column(
             pn.Row(
-                *([self.upload.view] if self.upload else []),
+                *([uploads.button("Send files from this computer")] if uploads else []),
                 self.path,
                 self.add,
                 self.refresh_button,
             ),
             self.said,
-            pn.Row(self.table, self._frames),
+            self._list,
+            self.twin.layout,
             sizing_mode="stretch_width",
         )
 
@@ -123,8 +134,8 @@ class DataPart:
             self.table.selection = [next(i for i, one in enumerate(videos) if one.video)]
         if not videos:
             self.said.object = sentence(
-                "No videos yet: add some above. A video without labels can be analysed; labels "
-                "are needed to train on it.", "help",
+                f"No videos yet: {self._how_to_add}. A video needs no labels to be analysed, or to "
+                "train on: a model can learn its simulated twin.", "help",
             )  # fmt: skip
         for tell in self._told:
             tell()
@@ -137,6 +148,9 @@ class DataPart:
         one = self._selected()
         video = one.video if one else None
         self._frames.visible = video is not None
+        labelled = one is not None and one.labels is not None
+        self.twin.choose(one.path if one and video else None, labelled=labelled)
+        self.trouble.object = sentence(one.trouble, "wrong") if one and video is None else ""
         if one is None or video is None:
             return
         try:
@@ -160,7 +174,8 @@ class DataPart:
         one = self._selected()
         if one is None or one.video is None:
             return
-        lines = [one.video.calibration_hint] if one.video.calibration_hint else []
+        hint = one.video.calibration_hint
+        lines = [hint[:1].upper() + hint[1:] + "."] if hint else []
         if one.labels is None:
             lines.append("No labels.")
         else:
@@ -194,7 +209,10 @@ class DataPart:
         await self.refresh_aside()
         self.said.object = sentence(f"Added {said}.", "good")
 
-    def _uploaded(self, message: str, kind: str) -> None:
-        if kind == "good":
-            pn.state.execute(self.refresh_aside)
-        self.said.object = sentence(message, kind)
+    def _uploaded(self, message: str, _: list[str]) -> None:
+        # Of several files that were sent together some may be there though others were refused.
+        pn.state.execute(self.refresh_aside)
+        self.said.object = message
+
+    def _twin_opened(self, is_open: bool) -> None:
+        self._list.visible = not is_open

@@ -25,16 +25,39 @@ class FrameView:
     """A frame, its contrast, and two sets of circles: labels and detections.
 
     Positions are in pixels of the video, the centre of the first one at (0, 0), as everywhere.
+
+    Parameters
+    ----------
+    largest_px : (int, int)
+        Width and height that the frame is shown in at most, in pixels of the screen.
+    beside : FrameView, optional
+        A frame of the same size that it stands beside: contrast and zoom are common to both.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        largest_px: tuple[int, int] = (_MOST_WIDTH, _HEIGHT),
+        *,
+        beside: "FrameView | None" = None,
+    ) -> None:
+        self._largest_px = largest_px
+        self._beside = beside
         self._image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.labels = ColumnDataSource({"x": [], "y": []})
         self.detections = ColumnDataSource({"x": [], "y": [], "probability": []})
-        self._grey = LinearColorMapper(palette=_GREYS, low=0, high=1)
-        self.figure = figure(
+        self._grey: Any = LinearColorMapper(palette=_GREYS, low=0, high=1)
+        ranges: tuple[Any, Any] = Range1d(-0.5, 1), Range1d(1, -0.5)
+        self.contrast: Any = pn.widgets.RangeSlider(
+            label="Contrast", start=0, end=1, value=(0, 1), step=0.01, width=250
+        )
+        if beside is None:
+            self.contrast.param.watch(self._set_contrast, "value")
+        else:
+            self._grey, self.contrast = beside._grey, beside.contrast
+            ranges = beside.figure.x_range, beside.figure.y_range
+        self.figure: Any = figure(
             frame_width=_HEIGHT, frame_height=_HEIGHT, toolbar_location="right",
-            x_range=Range1d(-0.5, 1), y_range=Range1d(1, -0.5),
+            x_range=ranges[0], y_range=ranges[1],
             tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom",
             x_axis_label="x (px)", y_axis_label="y (px)",
         )  # fmt: skip
@@ -57,10 +80,6 @@ class FrameView:
                 tooltips=[("x, y", "@x{0.00}, @y{0.00} px"), ("probability", "@probability{0.00}")],
             )
         )
-        self.contrast = pn.widgets.RangeSlider(
-            label="Contrast", start=0, end=1, value=(0, 1), step=0.01, width=250
-        )
-        self.contrast.param.watch(self._set_contrast, "value")
         self.pane = pn.pane.Bokeh(self.figure)
         self._video: Video | None = None
 
@@ -75,7 +94,7 @@ class FrameView:
         first = video.frames(0, 1)[0]
         self._video = video
         _, height, width = video.shape
-        scale = min(_HEIGHT / height, _MOST_WIDTH / width)
+        scale = min(self._largest_px[0] / width, self._largest_px[1] / height)
 
         def change() -> None:
             self.figure.update(
@@ -92,13 +111,15 @@ class FrameView:
             self.detections.data = {"x": [], "y": [], "probability": []}
 
         in_turn(change, self.pane)
+        self._draw(first)
+        if self._beside is not None:
+            return
         low, high = contrast(first)
         least, most = min(float(np.nanmin(first)), low), max(float(np.nanmax(first)), high)
         reach = max(most - least, 1e-6)
         self.contrast.param.update(
             start=least - 0.1 * reach, end=most + 0.1 * reach, step=reach / 500, value=(low, high)
         )
-        self._draw(first)
 
     def show_frame(self, number: int) -> None:
         """Show a frame of the video, its circles left as they are.

@@ -1,4 +1,4 @@
-"""Trainings and analyses as processes of their own, found again by whoever opens the workspace.
+"""Trainings, analyses and twins as processes of their own, found again by whoever opens the page.
 
 A job is a folder in ``logs/studio`` of the workspace. The page writes ``request.json`` there and
 starts the process (`cloudtrainer.studio.worker`), which writes ``state.json``, ``progress.json``
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -22,7 +22,8 @@ from cloudtrainer.atomic import write_json
 from cloudtrainer.errors import CloudTrainerError, WorkspaceError
 from cloudtrainer.workspace import Workspace
 
-Kind = Literal["training", "analysis"]
+Kind = Literal["training", "analysis", "twin"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 State = Literal["waiting", "running", "done", "failed", "stopped", "interrupted"]
 
 LIVING = ("waiting", "running")
@@ -35,7 +36,7 @@ _processes: list["subprocess.Popen[bytes]"] = []
 
 @dataclass(frozen=True)
 class Job:
-    """A training or an analysis that was asked for.
+    """A training, an analysis or a twin that was asked for.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Job:
     @property
     def kind(self) -> Kind:
         """What it is."""
-        return "training" if self.name.startswith("training_") else "analysis"
+        return next(kind for kind in _KINDS if self.name.startswith(f"{kind}_"))
 
     @property
     def request(self) -> dict[str, Any]:
@@ -132,7 +133,11 @@ def jobs(place: Workspace) -> list[Job]:
     """Return the jobs of a workspace, oldest first."""
     if not _folder(place).is_dir():
         return []
-    found = [Job(path) for path in _folder(place).iterdir() if (path / "request.json").is_file()]
+    found = [
+        Job(path)
+        for path in _folder(place).iterdir()
+        if path.name.startswith(_KINDS) and (path / "request.json").is_file()
+    ]
     return sorted(found, key=lambda job: job.name.partition("_")[2])
 
 
@@ -154,7 +159,7 @@ def follow(place: Workspace, kind: Kind, show: Callable[[], None]) -> None:
     ----------
     place : Workspace
         The workspace.
-    kind : {"training", "analysis"}
+    kind : {"training", "analysis", "twin"}
     show : callable
         Shows how far it is; called each second, and once more at the end.
 

@@ -1,16 +1,20 @@
-"""The part *Models*: their scores, which one is current, and taking one along."""
+"""The part *Models*: their scores, which one is current, and taking one along or in."""
 
 import asyncio
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 import panel as pn
 
+from cloudtrainer.detector.versions import read_metadata
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio.look import CARD, TABLE_CSS, sentence
+from cloudtrainer.studio.uploads import Uploads
+from cloudtrainer.studio.videos import MODEL_SUFFIXES, add_model
 from cloudtrainer.training import list_models
 from cloudtrainer.workspace import Workspace
 
@@ -24,7 +28,14 @@ _TITLES = {
     "rmse_px": "Position error [px]",
     "parent": "Continued from",
 }
-_ROWS_SHOWN = 8
+_SCORES = {
+    "video": "Scores by video",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "rmse_px": "Position error [px]",
+}
+_ROWS_SHOWN = 6
 
 
 class ModelsPart:
@@ -34,9 +45,11 @@ class ModelsPart:
     ----------
     place : Workspace
         The workspace.
+    uploads : Uploads, optional
+        What takes files from the browser; None where there is no server for them.
     """
 
-    def __init__(self, place: Workspace) -> None:
+    def __init__(self, place: Workspace, *, uploads: Uploads | None = None) -> None:
         self.place = place
         self._told: list[Callable[[], None]] = []
         self.table = pn.widgets.Tabulator(
@@ -44,30 +57,56 @@ class ModelsPart:
             disabled=True, page_size=_ROWS_SHOWN, sizing_mode="stretch_width",
             stylesheets=[TABLE_CSS],
             configuration={"columnDefaults": {"headerSort": False}},
-            formatters={
-                "current": {"type": "tickCross", "crossElement": ""},
-                "version": {"type": "plaintext"},
-            },
+            formatters={name: {"type": "plaintext"} for name in _TITLES}
+            | {"current": {"type": "tickCross", "crossElement": ""}},
         )  # fmt: skip
         self.make_current = pn.widgets.Button(
             label="Make current", color="primary", width=130, disabled=True
         )
         self.download = pn.pane.HTML("", width=260, align="center")
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.about = pn.pane.HTML("", sizing_mode="stretch_width")
         self.card = pn.pane.Str(
             "", sizing_mode="stretch_width",
             styles={"font-size": "12px", "white-space": "pre-wrap", "overflow-wrap": "anywhere"},
         )  # fmt: skip
+        self.scores = pn.widgets.Tabulator(
+            pd.DataFrame(columns=list(_SCORES)), titles=_SCORES, show_index=False, disabled=True,
+            selectable=False, page_size=_ROWS_SHOWN, width=620, stylesheets=[TABLE_CSS],
+            configuration={"columnDefaults": {"headerSort": False}},
+            widths={"video": 240}, formatters={"video": {"type": "textarea"}}, visible=False,
+        )  # fmt: skip
+        self.about_scores = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.path = pn.widgets.TextInput(
+            label="Add a model by its path on this machine: a file, a folder, or a zip",
+            placeholder="/data/v_20260101_120000", width=400,
+        )  # fmt: skip
+        self.add = pn.widgets.Button(label="Add", width=70, align="end")
+        self.add.on_click(lambda _: pn.state.execute(self.add_from_path))
+        if uploads is not None:
+            uploads.on_message(self._uploaded)
         self.table.param.watch(self._chosen, "selection")
         self.make_current.on_click(self._make_current)
         self._some = pn.Column(
             self.table,
             pn.Row(self.make_current, self.download),
+            self.about_scores,
+            self.scores,
             pn.Card(self.card, title="Model card", **CARD),
             sizing_mode="stretch_width",
             visible=False,
         )
-        self.layout = pn.Column(self.said, self._some, sizing_mode="stretch_width")
+        self.layout = pn.Column(
+            pn.Row(
+                *([uploads.button("Send models", MODEL_SUFFIXES, 130)] if uploads else []),
+                self.path,
+                self.add,
+            ),
+            self.said,
+            self.about,
+            self._some,
+            sizing_mode="stretch_width",
+        )
 
     def on_change(self, tell: Callable[[], None]) -> None:
         """Call a function whenever the list was read anew."""
@@ -92,11 +131,11 @@ class ModelsPart:
             value=models, pagination="local" if len(models) > _ROWS_SHOWN else None
         )
         self._some.visible = bool(len(models))
-        self.said.object = sentence(
+        self.about.object = sentence(
             "Scores are those of held-out frames when the model was made. Analyses and trainings "
             "take the current model."
             if len(models)
-            else "No models yet: the bundled one is used. Train one in the part Train.",
+            else "No models yet: the bundled one is used. Train one in the part Train, or add one.",
             "help",
         )
         if len(models) and not self.table.selection:
@@ -115,6 +154,7 @@ class ModelsPart:
         self.make_current.disabled = version is None or (
             current is not None and current.name == version
         )
+        self._show_scores(version)
         if version is None:
             self.download.object = self.card.object = ""
             return
@@ -125,6 +165,48 @@ class ModelsPart:
         found = next((card for card in cards if card.is_file()), None)
         text = found.read_text(encoding="utf-8", errors="replace") if found else ""
         self.card.object = text or "This model has no card."
+
+    def _show_scores(self, version: str | None) -> None:
+        found = read_metadata(self.place.models / version).get("scores_by_video") if version else {}
+        rows = [
+            {"video": str(video), **{name: _score(scores, name) for name in list(_SCORES)[1:]}}
+            for video, scores in (found.items() if isinstance(found, dict) else ())
+            if isinstance(scores, dict)
+        ]
+        self.scores.param.update(
+            value=pd.DataFrame(rows, columns=list(_SCORES)),
+            pagination="local" if len(rows) > _ROWS_SHOWN else None,
+            visible=bool(rows),
+        )
+        self.about_scores.object = (
+            ""
+            if rows or version is None
+            else sentence(f"{version} keeps no scores by video: earlier versions did not.", "help")
+        )
+
+    async def add_from_path(self) -> None:
+        """Add the model whose path is given; it is looked at in a thread."""
+        given = self.path.value.strip().strip("\"'")
+        if not given:
+            self.said.object = sentence("Give the path of a model first.", "wrong")
+            return
+        self.add.disabled = True
+        self.said.object = sentence("Loading it, and trying it on a few scenes ...", "help")
+        try:
+            said = await asyncio.to_thread(add_model, self.place, Path(given).expanduser())
+        except (CloudTrainerError, OSError) as error:
+            self.said.object = sentence(str(error), "wrong")
+            return
+        finally:
+            self.add.disabled = False
+        self.path.value = ""
+        await self.refresh_aside()
+        self.said.object = sentence(f"Added {said}.", "good")
+
+    def _uploaded(self, message: str, names: list[str]) -> None:
+        if any(name.lower().endswith(MODEL_SUFFIXES) for name in names):
+            pn.state.execute(self.refresh_aside)
+            self.said.object = message
 
     def _make_current(self, _: Any) -> None:
         version = self._selected()
@@ -137,3 +219,10 @@ class ModelsPart:
             return
         self.refresh()
         self.said.object = sentence(f"{version} is now the current model.", "good")
+
+
+def _score(scores: dict[str, Any], name: str) -> str:
+    value = scores.get(name)
+    if name == "rmse_px" and not scores.get("f1"):
+        return "nothing found"
+    return f"{value:.3f}" if isinstance(value, int | float) else ""

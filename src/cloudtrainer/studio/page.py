@@ -12,11 +12,12 @@ from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
 from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.studio.uploads import Uploads
 from cloudtrainer.workspace import Workspace
 
 TITLE = "cloudtrainer Studio"
 _LOOK_MS = 1000
-_DATA, _LABEL, _ANALYSE, _COMPARE = 0, 1, 3, 4
+_DATA, _LABEL, _TRAIN, _ANALYSE, _COMPARE = range(5)
 _CSS = """
 :root { --panel-primary-color: #0072B2; }
 body { margin: 0; font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -34,7 +35,9 @@ class Page:
 
     def __init__(self, place: Workspace) -> None:
         self.place = place
-        self.data = DataPart(place, upload_to="upload")
+        self._there: list[str] = []
+        self.uploads = Uploads("upload")
+        self.data = DataPart(place, uploads=self.uploads)
         self._list_is_old = False
         names = ("Label", "Train", "Analyse", "Compare", "Models")
         # The others are made when the first one is there to be seen.
@@ -52,6 +55,7 @@ class Page:
                 pn.pane.HTML(sentence(str(place.root.resolve()), "help"), align="center"),
             ),
             self.tabs,
+            self.uploads.ears,
             sizing_mode="stretch_width",
             margin=(0, 12),
         )
@@ -62,7 +66,7 @@ class Page:
         self.training = TrainingPart(self.place)
         self.analysis = AnalysisPart(self.place, linked=True)
         self.compare = ComparePart(self.place, linked=True)
-        self.models = ModelsPart(self.place)
+        self.models = ModelsPart(self.place, uploads=self.uploads)
         parts: tuple[Any, ...] = (
             self.label, self.training, self.analysis, self.compare, self.models,
         )  # fmt: skip
@@ -70,6 +74,8 @@ class Page:
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
+        self.data.twin.on_train(self._train_on_twin)
+        self.uploads.take_drops()
         self.label.store.on_saved(self._labels_saved)
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))
@@ -82,10 +88,20 @@ class Page:
         pn.state.add_periodic_callback(self._look, period=_LOOK_MS)
 
     async def _read(self) -> None:
+        self._there = self._names()
         await self.data.refresh_aside()
         await self.models.refresh_aside()
 
+    def _names(self) -> list[str]:
+        place = self.place
+        files = [*place.video_files(), *place.label_files(), *place.model_folders()]
+        return [path.name for path in files]
+
     def _look(self) -> None:
+        # Of what another tab has added, or another program; one who labels is not disturbed.
+        if self.tabs.active != _LABEL and self._names() != self._there:
+            pn.state.execute(self._read)
+        self.data.twin.refresh()
         if self.tabs.active == _LABEL or self.label.store.unsaved:
             self.label.refresh()
         self.training.refresh()
@@ -94,7 +110,12 @@ class Page:
     def _offer_videos(self) -> None:
         videos: list[Path] = [one.path for one in self.data.videos if one.video is not None]
         self.analysis.show_videos(videos)
+        self.training.show_videos(self.data.videos)
         self.label.show_videos([one for one in self.data.videos if one.video is not None])
+
+    def _train_on_twin(self, video: Path) -> None:
+        self.training.train_on(video)
+        self.tabs.active = _TRAIN
 
     def _labels_saved(self) -> None:
         self._list_is_old = True

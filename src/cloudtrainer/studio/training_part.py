@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -13,6 +14,8 @@ from cloudtrainer.studio.cost import Measured, expected, in_words, measure
 from cloudtrainer.studio.curves import Curves
 from cloudtrainer.studio.form import SettingsForm
 from cloudtrainer.studio.look import CARD, sentence
+from cloudtrainer.studio.subject import Subject
+from cloudtrainer.studio.videos import ListedVideo
 from cloudtrainer.workspace import Workspace
 
 
@@ -32,11 +35,16 @@ class TrainingPart:
         All of it.
     progress : Panel
         How far the newest run is, without the form and the buttons.
+    subject : Subject
+        What is learned: the labelled videos, or the twin of one without labels.
     """
 
     def __init__(self, place: Workspace, form: SettingsForm | None = None) -> None:
         self.place = place
-        self.form = form or SettingsForm(_last_settings(place))
+        last = jobs.newest(place, "training")
+        asked = last.request if last is not None else {}
+        self.form = form or SettingsForm(_settings_of(asked))
+        self.subject = Subject(asked.get("twins", ()))
         self.measured: Measured | None = None
         self._measuring = False
         self._told: list[Callable[[], None]] = []
@@ -69,12 +77,26 @@ class TrainingPart:
         self.layout = pn.Column(
             pn.Row(self.start_button, self.stop_button, self.measure_button, self.cost),
             self.said,
+            self.subject.layout,
             self.progress,
             self.form.layout,
             sizing_mode="stretch_width",
         )
         self._form_changed()
         self.refresh()
+
+    def show_videos(self, videos: list[ListedVideo]) -> None:
+        """Offer the twins of the videos without labels."""
+        self.subject.show_videos(videos)
+
+    def train_on(self, video: Path) -> None:
+        """Choose the twin of a video."""
+        self.subject.choose(video)
+
+    @property
+    def choice(self) -> Any:
+        """What is learned and what it takes, without the buttons; for a notebook."""
+        return pn.Column(self.subject.layout, self.cost)
 
     def on_end(self, tell: Callable[[], None]) -> None:
         """Call a function when a run has ended."""
@@ -90,8 +112,8 @@ class TrainingPart:
         WorkspaceError
             Another run waits already, or the workspace cannot be written.
         """
-        config = self.form.config
-        job = jobs.start(self.place, "training", {"config": config.to_dict()})
+        asked = {"config": self.form.config.to_dict(), "twins": self.subject.twins}
+        job = jobs.start(self.place, "training", asked)
         self.refresh()
         return job
 
@@ -191,11 +213,10 @@ class TrainingPart:
         await self.measure_aside()
 
 
-def _last_settings(place: Workspace) -> Config:
+def _settings_of(asked: dict[str, Any]) -> Config:
     """Return the settings of the newest training, so that a reloaded page shows what it does."""
-    job = jobs.newest(place, "training")
     try:
-        return Config.from_dict(job.request.get("config", {})) if job is not None else Config()
+        return Config.from_dict(asked.get("config", {}))
     except ConfigError:
         return Config()
 

@@ -4,18 +4,21 @@ import asyncio
 import errno
 import os
 import tempfile
+import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
 
 from cloudtrainer.errors import CloudTrainerError, WorkspaceError
-from cloudtrainer.studio.videos import Place, check, destination
+from cloudtrainer.studio.videos import Place, add_model, check, destination
 from cloudtrainer.workspace import Workspace
 
 _MOST_UPLOAD_BYTES = 1 << 42
 _CHUNK = 1 << 20
+_FORGOTTEN_S = 600.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -39,14 +42,15 @@ class Upload(RequestHandler):
         self.request.connection.set_max_body_size(_MOST_UPLOAD_BYTES)  # type: ignore[union-attr]
         try:
             self.path, self.kind = destination(self.place, self.get_query_argument("name"))
-            self.file = self._unfinished(self.path).open("xb")
+            self.path.parent.mkdir(exist_ok=True)
+            self.file = self._open(self.path)
         except FileExistsError:
             self.trouble = 409, f"{self.get_query_argument('name')}: is being sent already"
             self.path = None
         except WorkspaceError as error:
             self.trouble = 409, str(error)
         except OSError as error:
-            self.trouble = 507, f"{self.get_query_argument('name')}: {error.strerror}"
+            self._fail(error)
 
     async def data_received(self, chunk: bytes) -> None:
         """Write a piece; what comes behind an error is left out."""
@@ -85,11 +89,24 @@ class Upload(RequestHandler):
         """Leave nothing behind, however it ended."""
         self._clean_up()
 
+    def _open(self, path: Path) -> BinaryIO:
+        unfinished = self._unfinished(path)
+        with suppress(FileNotFoundError):
+            # Of a page that was killed while it was sent: nobody writes to it any more.
+            if time.time() - unfinished.stat().st_mtime > _FORGOTTEN_S:
+                unfinished.unlink()
+        return unfinished.open("xb")
+
     def _finish(self, file: BinaryIO, path: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
         file.close()
         unfinished = self._unfinished(path)
+        if self.kind == "models":
+            # Another tab may send one of this name while this one is looked at.
+            with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+                sent = unfinished.rename(Path(aside) / path.name)
+                return f"Added {add_model(self.place, sent)}."
         said = check(self.place, unfinished, path, self.kind)
         if path.exists():
             raise WorkspaceError(f"{path.name}: a file of this name came meanwhile; rename yours")
@@ -115,6 +132,9 @@ class Upload(RequestHandler):
             self.file.close()
             self._unfinished(self.path).unlink(missing_ok=True)
             self.file = None
+            if self.kind == "models":
+                with suppress(OSError):
+                    self.path.parent.rmdir()
 
     @staticmethod
     def _unfinished(path: Path) -> Path:

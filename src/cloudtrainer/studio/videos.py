@@ -13,13 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.annotations import read_labels
+from cloudtrainer.detector.versions import FILE_SUFFIXES, ZIP_SUFFIX
 from cloudtrainer.errors import CloudTrainerError, LabelError, WorkspaceError
 from cloudtrainer.training.hashes import ContentHashes, labels_hash
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace, comparable_name, label_names
 
-Place = Literal["videos", "labels"]
+Place = Literal["videos", "labels", "models"]
 
 _THUMBNAIL_PX = 72
 _LOW_PERCENT, _HIGH_PERCENT = 0.5, 99.5
@@ -27,6 +28,7 @@ _LONGEST_NAME_BYTES = 180
 # What Windows, which a mounted drive may meet, takes in no name.
 _NOT_IN_NAMES = '<>:"/\\|?*'
 _LABEL_SUFFIXES = (".csv", ".xml", ".parquet")
+MODEL_SUFFIXES = (*FILE_SUFFIXES, ZIP_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class ListedVideo:
     labels: pd.DataFrame | None
     state: str
 
+    @property
+    def trouble(self) -> str:
+        """What its state says, without the folder that the list is of."""
+        return self.state.replace(str(self.path), self.path.name)
+
     def row(self) -> dict[str, Any]:
         """Return what is shown of it, as plain text."""
         video, labels = self.video, self.labels
@@ -66,8 +73,8 @@ class ListedVideo:
         count = "none" if labels is None else (
             f"{len(labels)} on {labels['frame'].nunique()} frames"
         )  # fmt: skip
-        # The list stands under the name of its folder: a path in each row only hides the rest.
-        state = self.state.replace(str(self.path), self.path.name)
+        # Of what cannot be opened, what to do about it is said when it is chosen.
+        state = self.trouble if video is not None else self.trouble.partition(";")[0]
         return {"video": self.path.name, **shown, "labels": count, "state": state}
 
 
@@ -179,13 +186,18 @@ def safe_name(given: str) -> str:
 def destination(place: Workspace, given: str) -> tuple[Path, Place]:
     """Return where a file of this name belongs in a workspace: a table to the labels.
 
+    Of a model it is where it is kept until it has been looked at.
+
     Raises
     ------
     WorkspaceError
         A file of that name is there, or it is no name.
     """
     name = safe_name(given)
-    is_labels = Path(name).suffix.lower() in _LABEL_SUFFIXES
+    suffix = Path(name).suffix.lower()
+    if suffix in MODEL_SUFFIXES:
+        return place.models / ".incoming" / name, "models"
+    is_labels = suffix in _LABEL_SUFFIXES
     path = (place.annotations if is_labels else place.videos) / name
     if path.exists():
         raise WorkspaceError(
@@ -238,12 +250,14 @@ def add_by_path(place: Workspace, given: str) -> str:
     ------
     WorkspaceError
         There is no such file, one of that name is there already, or the disk is full.
-    VideoError, LabelError
-        It is no video, or no table of labels.
+    VideoError, LabelError, ModelError
+        It is no video, no table of labels, or no model.
     """
     source = Path(given.strip().strip("\"'")).expanduser()
     if not source.exists():
         raise WorkspaceError(f"{source}: no such file or folder; check the path")
+    if source.suffix.lower() in MODEL_SUFFIXES:
+        return add_model(place, source)
     path, kind = destination(place, source.name)
     said = check(place, source, path, kind)
     unfinished = path.with_name(f".adding-{path.name}")
@@ -263,3 +277,24 @@ def add_by_path(place: Workspace, given: str) -> str:
         else:
             unfinished.unlink(missing_ok=True)
     return said
+
+
+def add_model(place: Workspace, source: Path) -> str:
+    """Take a model into a workspace; return what to say of it.
+
+    Raises
+    ------
+    ModelError
+        It is no model, is damaged, or is there already.
+    """
+    # PyTorch takes seconds to import; the list of videos needs none of it.
+    from cloudtrainer.training.model_import import import_model
+
+    folder = import_model(source, place)
+    current = place.current_model()
+    what_now = (
+        "it is the current one, for there was none"
+        if folder == current or current is None
+        else f"the current one is still {current.name}"
+    )
+    return f"{source.name} as the model {folder.name}; {what_now}"

@@ -82,6 +82,7 @@ def _train(job: Job) -> dict[str, Any]:
     result = train(
         asked["workspace"],
         Config.from_dict(asked["config"]),
+        twins=asked.get("twins", ()),
         callbacks=[ProgressFile(job)],
         say=_say(job),
     )
@@ -168,7 +169,26 @@ def _interrupt_main_thread() -> None:
         interrupt_main()
 
 
-_DO: dict[str, Callable[[Job], dict[str, Any]]] = {"training": _train, "analysis": _analyse}
+def _simulate(job: Job) -> dict[str, Any]:
+    from cloudtrainer.simulation.twin.files import FRAMES, NUMBERS, PICTURE
+    from cloudtrainer.training import make_twin
+    from cloudtrainer.training.hashes import ContentHashes
+
+    asked = job.request
+    make_twin(asked["video"], asked["out"], train=False, overwrite=True, say=_say(job))
+    # The page tells by it whether the video is still the one that was measured.
+    hashes = ContentHashes(Workspace.open(asked["workspace"]).cache / "content_hashes.json")
+    hashes.of(Path(asked["video"]))
+    hashes.save()
+    files = {"numbers": NUMBERS, "frames": FRAMES, "picture": PICTURE}
+    return {name: str(Path(asked["out"]) / file) for name, file in files.items()}
+
+
+_DO: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "training": _train,
+    "analysis": _analyse,
+    "twin": _simulate,
+}
 
 
 def _say(job: Job) -> Callable[[str], None]:

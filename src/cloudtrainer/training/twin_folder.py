@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import tifffile
+
 from cloudtrainer.atomic import replacing, write_json
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export_model
@@ -13,13 +15,15 @@ from cloudtrainer.errors import ModelError, VideoError, WorkspaceError
 from cloudtrainer.figures import to_png, to_svg
 from cloudtrainer.figures.twin import twin_figure
 from cloudtrainer.simulation.twin import Twin
-from cloudtrainer.simulation.twin.compare import compare
-from cloudtrainer.simulation.twin.files import MODEL, NUMBERS, PICTURE, polarity_of
+from cloudtrainer.simulation.twin.compare import compare, frames_of_twin
+from cloudtrainer.simulation.twin.files import FRAMES, MODEL, NUMBERS, PICTURE, polarity_of
 from cloudtrainer.training.metrics import named
 from cloudtrainer.training.twin import Say, TwinTraining, train_on_twin
 from cloudtrainer.training.unlabelled import twin_of
 from cloudtrainer.version import __version__
 from cloudtrainer.video import Video
+
+_FRAMES_DRAWN = 8
 
 
 def make_twin(
@@ -42,7 +46,7 @@ def make_twin(
     source : str or Path
         The video.
     out : str or Path
-        Folder for ``twin.json``, ``twin.png``, ``twin.svg`` and ``model/``.
+        Folder for ``twin.json``, ``twin.png``, ``twin.svg``, ``twin_frames.tif`` and ``model/``.
     config : Config, optional
         The settings; ``analysis.polarity`` is read too.
     train : bool
@@ -90,6 +94,7 @@ def make_twin(
     if training is not None:
         say(str(training))
     with _put_aside(out / MODEL):
+        _write_frames(out / FRAMES, twin, video)
         write_twin(out, twin, video, training)
     return out / MODEL if train else None
 
@@ -132,6 +137,24 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise WorkspaceError(
             f"{out}: cannot be written ({error.strerror}); give another folder"
+        ) from None
+
+
+def _write_frames(path: Path, twin: Twin, video: Video) -> None:
+    """Write a few frames of the twin, to be looked at in any program.
+
+    Raises
+    ------
+    WorkspaceError
+        The file cannot be written.
+    """
+    frames = frames_of_twin(twin, _FRAMES_DRAWN, video.dtype)
+    try:
+        with replacing(path) as unfinished:
+            tifffile.imwrite(unfinished, frames, photometric="minisblack")
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path}: cannot be written ({error.strerror}); free space, or give another folder"
         ) from None
 
 

@@ -255,6 +255,19 @@ class Video:
         )
         return view
 
+    def middle(self, height: int, width: int) -> "Video":
+        """Return a view of the middle of the field, of this height and width in pixels.
+
+        Raises
+        ------
+        VideoError
+            The field is smaller.
+        """
+        _, rows, columns = self.shape
+        if (rows, columns) == (height, width):
+            return self
+        return self.crop(region=((columns - width) // 2, (rows - height) // 2, width, height))
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the source: a file's bytes; a folder's sorted names and bytes; an array's bytes.

@@ -1,5 +1,7 @@
 """A video and its twin by the same measures: frames, intensities, spectra, profiles."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,11 +32,10 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
         Seed of the frames of the twin.
     """
     height, width = twin.grounds.shape[1:]
-    top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
+    part = video.middle(height, width)
     frames = int(np.clip(_PIXELS // (height * width), _FEWEST_FRAMES, _MOST_FRAMES))
     numbers = np.unique(np.linspace(0, len(video) - 1, frames).round().astype(int)).tolist()
-    real = np.stack([video.frames(n, n + 1)[0] for n in numbers]).astype(np.float32)
-    real = real[:, top : top + height, left : left + width]
+    real = np.stack([part.frames(n, n + 1)[0] for n in numbers]).astype(np.float32)
     generator = torch.Generator().manual_seed(seed)
     drawn = [draw_frame(twin, generator) for _ in numbers]
     made = np.stack([_as_filmed(twin, frame.numpy()) for frame, _ in drawn])
@@ -63,6 +64,35 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
         twin_power=_spectrum(made)[1],
         profiles=_profiles(twin, drawn),
     )
+
+
+def frames_of_twin(twin: Twin, number: int, dtype: np.dtype[Any], seed: int = 3) -> NDArray[Any]:
+    """Draw whole frames of a twin, each on its own, in the counts of the video.
+
+    Parameters
+    ----------
+    twin : Twin
+        The twin.
+    number : int
+        How many.
+    dtype : dtype
+        Type of the video's pixels.
+    seed : int
+        Seed of the frames.
+
+    Returns
+    -------
+    ndarray
+        Counts, (frames, height, width); float32 where the video holds no whole numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    frames = np.stack(
+        [_as_filmed(twin, draw_frame(twin, generator)[0].numpy()) for _ in range(number)]
+    )
+    if not np.issubdtype(dtype, np.integer):
+        return frames.astype(np.float32)
+    limits = np.iinfo(dtype)
+    return np.clip(frames.round(), limits.min, limits.max).astype(dtype)
 
 
 def _as_filmed(twin: Twin, counts: Floats) -> Floats:

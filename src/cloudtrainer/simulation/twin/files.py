@@ -13,6 +13,7 @@ from cloudtrainer.errors import ModelError
 from cloudtrainer.simulation.twin.focus import Focus
 
 NUMBERS, PICTURE, MODEL = "twin.json", "twin.png", "model"
+FRAMES = "twin_frames.tif"
 _PNG = b"\x89PNG"
 _SECTIONS = ("background_counts", "noise", "particles", "training")
 # What a twin is made by: with another number, earlier ones are made anew.

@@ -143,10 +143,7 @@ def measure_twin(video: Video, detector: ParticleDetector, polarity: int | None 
 
 def _middle(video: Video) -> Video:
     _, height, width = video.shape
-    if max(height, width) <= _WIDEST_PX:
-        return video
-    tall, wide = min(height, _WIDEST_PX), min(width, _WIDEST_PX)
-    return video.crop(region=((width - wide) // 2, (height - tall) // 2, wide, tall))
+    return video.middle(min(height, _WIDEST_PX), min(width, _WIDEST_PX))
 
 
 def _background(sample: Sample, radius_px: float, still: NDArray[np.bool_]) -> Background:

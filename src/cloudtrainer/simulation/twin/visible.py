@@ -107,7 +107,7 @@ def nothing_seen(video: Video, frames: Floats, detector: ParticleDetector) -> st
             )
     return (
         f"{video.name}: no particle can be told from the noise, so there is nothing to simulate; "
-        "look at the frames, give --polarity, or label some particles and train on them"
+        "look at the frames, say which polarity its particles have, or label some and train on them"
     )
 
 
