@@ -7,6 +7,7 @@ from cloudtrainer.tracking.linking import link_detections, track_particles
 from cloudtrainer.tracking.missed import missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import SearchRange, suggest_search_range
+from cloudtrainer.tracking.smeared import SmearedJoined, join_smeared
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
 from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 
@@ -15,8 +16,10 @@ __all__ = [
     "FrameClock",
     "LinkedFile",
     "SearchRange",
+    "SmearedJoined",
     "StaticSpecks",
     "filter_tracks",
+    "join_smeared",
     "link_detections",
     "link_parquet",
     "missed_while_moving",
