@@ -8,7 +8,8 @@ enters on the other as a new one), drawn by this file; positions have an error o
 the same search range and a memory of 3 frames; "same links" compares those of cloudtrainer and
 trackpy without memory, for across gaps they differ. Times are of the process; trackpy runs as it is
 installed here, and laptrack on a tenth of the frames of the first table. Scores are of tracks of at
-least 5 frames. The default is 1000 frames, and takes five minutes; the last table needs Linux.
+least 5 frames, and so is D, over that of the true links between the same detections, over
+4 scenes. The default is 1000 frames, and takes five minutes; the last table needs Linux.
 """
 
 import json
@@ -26,6 +27,7 @@ import pandas as pd
 import trackpy
 from trackpy.try_numba import NUMBA_AVAILABLE
 
+from cloudtrainer.diffusion import estimate_diffusion
 from cloudtrainer.evaluation import score_tracks
 from cloudtrainer.tracking import suggest_search_range, track_particles
 
@@ -198,6 +200,46 @@ def scenes() -> list[dict[str, object]]:
     return rows
 
 
+def diffusion() -> list[dict[str, object]]:
+    print("\nD over that of the true links, 512 x 512 px, 60 frames (missed and false alike)\n")
+    print("particles   step   missed   cloudtrainer   trackpy   cloudtrainer, no memory")
+    rows = []
+    for particles, step, flaws in ((100, 1, 0.05), (100, 1, 0.2), (500, 1, 0.05), (500, 2, 0.05)):
+        ratios = []
+        for seed in range(4):
+            table, _ = scene(particles, step, 60, 512, seed, flaws)
+            reach = suggest_search_range(table, MEMORY).value_px
+            true = _diffusion_of(
+                table[table["truth"] >= 0].assign(particle=lambda rows: rows["truth"])
+            )
+            linked = (
+                by_default(table, reach), by_trackpy(table, reach), by_default(table, reach, 0)
+            )  # fmt: skip
+            ratios.append([_diffusion_of(tracks) / true for tracks in linked])
+        ours, theirs, without = np.mean(ratios, axis=0)
+        rows.append(
+            {
+                "particles": particles,
+                "step_px": step,
+                "missed": flaws,
+                "cloudtrainer": float(ours),
+                "trackpy": float(theirs),
+                "without_memory": float(without),
+            }
+        )
+        print(
+            f"{particles:9d}   {step:4.1f}   {flaws:6.0%}   {ours:12.3f}   {theirs:7.3f}   "
+            f"{without:23.3f}",
+            flush=True,
+        )
+    return rows
+
+
+def _diffusion_of(tracks: pd.DataFrame) -> float:
+    tracks = trackpy.filter_stubs(tracks, LEAST_FRAMES).reset_index(drop=True)
+    return estimate_diffusion(tracks, None, None, interval="model").value
+
+
 def streaming() -> list[dict[str, object]]:
     print("\nA frame at a time from and to Parquet, 100 particles (peak over that of 500 frames)\n")
     print("  frames   file, MB   peak, MB more")
@@ -245,6 +287,7 @@ def main() -> None:
         "speed": speed(frames),
         "crowds": crowds(),
         "scenes": scenes(),
+        "diffusion": diffusion(),
         "streaming": streaming(),
     }
     folder = Path(__file__).parent / "results"

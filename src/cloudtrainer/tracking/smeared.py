@@ -122,7 +122,7 @@ def _joined(
     light = detections["intensity"].to_numpy(dtype=np.float64)
     kept, gone = np.where(light[one] >= light[other], (one, other), (other, one))
     share = light[kept] / (light[kept] + light[gone])
-    result = detections.copy()
+    result: pd.DataFrame = detections.copy()
 
     def put(column: str, values: NDArray[np.float64]) -> None:
         new = result[column].to_numpy(dtype=np.float64, copy=True)
@@ -141,4 +141,6 @@ def _joined(
     if "probability" in result.columns:
         value = detections["probability"].to_numpy(dtype=np.float64)
         put("probability", np.maximum(value[kept], value[gone]))
-    return result.drop(index=result.index[gone]).reset_index(drop=True)
+    stay = np.ones(len(result), dtype=bool)
+    stay[gone] = False
+    return result[stay].reset_index(drop=True)
