@@ -41,6 +41,7 @@ def video(**changes):
             "search_range_px": 12.34,
             "search_range_measured": True,
             "static_specks": 3,
+            "smeared_joined": 2,
             "drift_px_per_frame": 0.0123,
             "drift_method": "steady",
         },
@@ -106,7 +107,9 @@ def test_a_video_in_full():
         "comes with cloudtrainer (SHA-256 of the weights begins with 0123456789ab; least "
         "probability of a detection: 0.43).",
         "3 static specks",
+        "2 pairs of detections that were parts of one particle",
         "at a search range of 12.3 px and a memory of 3 frames.",
+        "Across missing frames squared steps were divided by the number of frames passed.",
         "4.8 standard deviations",
         "Tracks seen in fewer than 5 frames were dropped.",
         "12 of 52 tracks were left out, whose mean probability was below",

@@ -62,6 +62,7 @@ def summarise(
             "search_range_measured": tracked.suggested is not None
             and bool(np.isfinite(tracked.suggested.step_sd_px)),
             "static_specks": tracked.specks,
+            "smeared_joined": tracked.smeared_joined,
             "drift_px_per_frame": tracked.drift.speed_px_per_frame,
             "drift_method": tracked.drift.method,
         },

@@ -25,6 +25,7 @@ from cloudtrainer.tracking import (
     SearchRange,
     StaticSpecks,
     filter_tracks,
+    join_smeared,
     link_detections,
     missed_while_moving,
     search_range_scan,
@@ -47,7 +48,8 @@ class Tracked:
     Attributes
     ----------
     detections : DataFrame
-        Detections without static specks; empty where tracks were given.
+        Detections without static specks, the parts of smeared particles joined; empty where tracks
+        were given.
     specks : int
         Static specks that were masked.
     tracks : DataFrame
@@ -67,6 +69,8 @@ class Tracked:
         The common motion and what was done about it.
     warnings : tuple of str
         What the user should know.
+    smeared_joined : int
+        How many times a particle was found as two in a frame, which were joined.
     why_left_out, how_left_out : str
         Why tracks are linked and not measured, and by what they were told: the end of a sentence
         that begins with "tracks were left out".
@@ -82,6 +86,7 @@ class Tracked:
     scan: pd.DataFrame | None
     drift: Drift
     warnings: tuple[str, ...]
+    smeared_joined: int = 0
     why_left_out: str = ""
     how_left_out: str = ""
 
@@ -115,7 +120,7 @@ def track_video(
     twin: TwinModel | None = None,
     numbers: NDArray[np.int64] | None = None,
 ) -> Tracked:
-    """Detect, mask static specks, link, and take out drift.
+    """Detect, mask static specks, join smeared particles, link, and take out drift.
 
     Tracks of particles that are not in focus are linked and not measured: where the detector has
     learned the video's twin, by the height of their peaks, otherwise by how sure it is of them.
@@ -162,6 +167,10 @@ def track_video(
         suggested = suggest_search_range(detections, settings.memory_frames)
         reach = suggested.value_px
         warnings.extend(suggested.warnings)
+    smeared = join_smeared(detections, reach)
+    detections = smeared.detections
+    if smeared.warning is not None:
+        warnings.append(smeared.warning)
     scan = search_range_scan(detections, reach, memory=settings.memory_frames)
     warning = search_range_warning(scan)
     if warning is not None:
@@ -206,6 +215,7 @@ def track_video(
         scan=scan,
         drift=drift,
         warnings=tuple(warnings),
+        smeared_joined=smeared.joined,
         why_left_out=why,
         how_left_out=how,
     )

@@ -285,8 +285,8 @@ class AnalysisSettings(Section):
     )
     linking_engine: Literal["trackpy", "laptrack"] = setting(
         "trackpy",
-        "trackpy: the links that trackpy finds; laptrack: those of laptrack, much slower, which "
-        "can follow particles that split or merge.",
+        "trackpy: the links that trackpy finds, likelier ones across gaps; laptrack: those of "
+        "laptrack, much slower, which can follow particles that split or merge.",
     )
     split_merge_range_px: float | None = setting(
         None,

@@ -11,7 +11,7 @@ _HASHES_LISTED = 3
 
 
 def detection(singles: Sequence[Summary], references: References) -> list[str]:
-    """Return sentences on the detector and on static specks; none for tables of tracks."""
+    """Return sentences on the detector, static specks and smears; none for tables of tracks."""
     filmed = [one for one in singles if one["model"] is not None]
     said = []
     for (kind, architecture, _, _), group in grouped(filmed, _kind):
@@ -30,6 +30,14 @@ def detection(singles: Sequence[Summary], references: References) -> list[str]:
             f"{counted(specks, 'static speck')}, found at one place in most frames and scattered "
             f"about it like noise {references.cite('neumann')}, "
             f"{'was' if specks == 1 else 'were'} masked{among(len(masked), len(singles))}."
+        )
+    smeared = [one for one in filmed if one["measured"]["smeared_joined"]]
+    if smeared:
+        times = sum(one["measured"]["smeared_joined"] for one in smeared)
+        said.append(
+            f"{counted(times, 'pair')} of detections that were parts of one particle, smeared by "
+            f"its motion during the exposure, {'was' if times == 1 else 'were'} joined at the "
+            f"centre of brightness{among(len(smeared), len(singles))}."
         )
     return said
 

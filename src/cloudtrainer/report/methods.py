@@ -124,6 +124,10 @@ def _linking(singles: Sequence[Summary], references: References) -> list[str]:
             f"memory of {counted(settings['memory_frames'], 'frame')}"
             f"{among(len(linked), len(singles))}."
         )
+        if settings["memory_frames"] and settings["linking_engine"] == "trackpy":
+            said.append(
+                "Across missing frames squared steps were divided by the number of frames passed."
+            )
     measured = [one for one in linked if one["measured"]["search_range_measured"]]
     guessed = len(linked) - len(measured) if settings["search_range_px"] is None else 0
     if measured:

@@ -11,6 +11,7 @@ from cloudtrainer.tracking.search_range import (
     search_range_doubts,
     suggest_search_range,
 )
+from cloudtrainer.tracking.smeared import SmearedJoined, join_smeared
 from cloudtrainer.tracking.specks import StaticSpecks, static_specks
 from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 
@@ -19,8 +20,10 @@ __all__ = [
     "FrameClock",
     "LinkedFile",
     "SearchRange",
+    "SmearedJoined",
     "StaticSpecks",
     "filter_tracks",
+    "join_smeared",
     "link_detections",
     "link_parquet",
     "missed_while_moving",

@@ -64,12 +64,13 @@ def track_particles(
         `suggest_search_range` suggests. Too short a range cuts off large steps and makes D too
         small: 10 px is what earlier versions took, not what your particles need.
     memory
-        For how many frames a particle may be missing and still be the same. The search range is
-        the same across the gap.
+        For how many frames a particle may be missing and still be the same. Across a gap it is
+        looked for further away, as it had more time.
     min_track_frames
         Tracks seen in fewer frames are dropped.
     engine
-        "trackpy": the links that trackpy finds, also where trackpy gives up (`FrameLinker`).
+        "trackpy": the links that trackpy finds, also where trackpy gives up, but likelier ones
+        across gaps (`FrameLinker`).
         "laptrack": those of laptrack, which closes gaps after all frames are linked, and can follow
         particles that split or merge; much slower.
     split_merge_range

@@ -52,5 +52,5 @@ def missed_while_moving(tracks: pd.DataFrame) -> str | None:
         f"Particles are missed where they move most: across gaps (one step in "
         f"{within.sum() / gaps:.0f}) the mean square of a step is {ratio:.1f} times as large per "
         "frame as elsewhere. They are smeared by their motion during the exposure, and D is too "
-        "small (by 7% in simulations where it was twice as large): shorten the exposure."
+        "small (by about 3% in simulations where it was twice as large): shorten the exposure."
     )
