@@ -12,7 +12,7 @@ import panel as pn
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio import jobs
 from cloudtrainer.studio.frame_view import FrameView
-from cloudtrainer.studio.look import CARD, in_turn, sentence
+from cloudtrainer.studio.look import CARD, sentence
 from cloudtrainer.studio.twin_words import twin_in_words
 from cloudtrainer.training.hashes import ContentHashes
 from cloudtrainer.video import Video
@@ -46,6 +46,7 @@ class TwinPart:
         self._on_page = on_page
         self._path: Path | None = None
         self._asked: str | None = None
+        self._open_soon = False
         self._seen: tuple[str, str] | None = None
         self._opened: list[Callable[[bool], None]] = []
         self._train: list[Callable[[Path], None]] = []
@@ -108,7 +109,9 @@ class TwinPart:
             if not fresh:
                 self._asked = self.start().name
             elif path == self._path:
-                in_turn(self._try_to_open)
+                self._open_soon = True
+                if not self._on_page:
+                    self.refresh()
         except (CloudTrainerError, OSError) as error:
             self.said.object = sentence(str(error), "wrong")
         finally:
@@ -160,6 +163,10 @@ class TwinPart:
 
     def refresh(self) -> None:
         """Show how far the newest simulation is."""
+        # Opened from a coroutine, the browser would be told of changes before what has changed.
+        if self._open_soon:
+            self._open_soon = False
+            self._try_to_open()
         job = jobs.newest(self.place, "twin")
         if job is None:
             return
