@@ -13,7 +13,7 @@ def with_distance_to_border(tracks: pd.DataFrame, width_px: int, height_px: int)
 
     A particle that steps over the border is not seen again: of the steps that begin near it, the
     long ones are missing, and D and alpha come out too small, D of a Brownian ensemble by about
-    1.5 times the standard deviation of a step over the side of the field. `estimate_diffusion`,
+    1.2 times the standard deviation of a step over the side of the field. `estimate_diffusion`,
     `estimate_anomalous` and `classify_motion` of an ensemble therefore take no displacement that
     begins near the border, where this column is in the table. Whether a displacement is taken then
     depends on where it begins, never on where it leads, and nothing is selected by its length.
