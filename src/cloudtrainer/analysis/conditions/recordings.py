@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cloudtrainer.analysis.readings import Quantity, Reading, readings
+from cloudtrainer.arguments import shown
 from cloudtrainer.errors import CalibrationError, ConfigError, WorkspaceError
 
 # What a spreadsheet would take for the beginning of a formula.
@@ -153,7 +154,7 @@ def _read(condition: str, place: Path, folder: Path) -> list[Recording]:
         raise WorkspaceError(
             f"{folder}: holds no results (no summary.json); give the output folder of an analysis"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkspaceError(
             f"{folder}: its summary.json is damaged ({error}); analyse the video again"
         ) from None
@@ -162,10 +163,10 @@ def _read(condition: str, place: Path, folder: Path) -> list[Recording]:
         for part in parts:
             _check_parts(part)
         return [
-            Recording(condition, _name(place, part, len(parts)), place, part, readings(part))
+            Recording(condition, _name(place, part, len(parts)), place, part, _readings(part))
             for part in parts
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise WorkspaceError(
             f"{folder}: its summary.json is not one of an analysis, or of another version "
             f"({type(error).__name__}: {error}); analyse the video again"
@@ -177,9 +178,39 @@ def _check_parts(summary: dict[str, Any]) -> None:
     for name, kind in _PARTS.items():
         if not isinstance(summary[name], kind):
             raise TypeError(f"{name} is of another kind")
-    if not any(name.startswith("D_u") or name.startswith("D_p") for name in summary["measured"]):
+    material, mobility = summary.get("material") or {}, summary.get("mobility") or {}
+    for name, part in (
+        ("material", material),
+        ("mobility", mobility),
+        ("mobility.limits", mobility.get("limits") or {}),
+    ):
+        if not isinstance(part, dict):
+            raise TypeError(f"{name} is of another kind")
+    estimates = [
+        estimate
+        for name, estimate in summary["measured"].items()
+        if name.startswith(("D_u", "D_p"))
+    ]
+    if not estimates:
         raise KeyError("D")
+    for estimate in filter(None, estimates):
+        estimate["stride_frames"]
+    for name in ("pixel_size_um", "frame_interval_s", "exposure_s"):
+        summary["calibration"][name]
     summary["measured"]["motion_model"], summary["video"]["sha256"], summary["version"]
+
+
+def _readings(summary: dict[str, Any]) -> dict[Quantity, Reading]:
+    """Return what was measured; raise ValueError where no analysis can have found it."""
+    found = readings(summary)
+    for quantity, one in found.items():
+        if one.low > one.high:
+            raise ValueError(f"{quantity.label}: its interval ends before it begins")
+    for name, unit in (("D_um2_per_s", "um^2/s"), ("D_px2_per_frame", "px^2/frame")):
+        estimate = summary["measured"].get(name)
+        if estimate and estimate.get("unit", unit) != unit:
+            raise ValueError(f"{name} is in {shown(estimate['unit'])}")
+    return found
 
 
 def _name(place: Path, summary: dict[str, Any], parts: int) -> str:
