@@ -11,6 +11,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes side by side, each with threads for all cores, would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # They are told the width of a terminal, which a console then keeps.
+    os.environ.pop("COLUMNS", None)
 
 from cloudtrainer import cli
 

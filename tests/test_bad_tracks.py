@@ -109,10 +109,12 @@ CALLS = {
         "estimates": ESTIMATES,
     },
     diffusion.non_gaussian_parameter: {"lags": [1], "frame_interval_s": DT},
+    diffusion.with_distance_to_border: {"width_px": 100, "height_px": 100},
     diffusion.shear_moduli: {**SCALE, "temperature_K": 300.0, "radius_um": 0.5},
     tracking.filter_tracks: {"min_mean_probability": 0.1, "min_median_intensity": 0.1},
     tracking.link_detections: {"search_range": None, "memory": 1, "min_track_frames": 2},
     tracking.track_particles: {"search_range": 5.0, "memory": 1, "min_track_frames": 2},
+    tracking.join_smeared: {"search_range": 5.0},
     tracking.missed_while_moving: {},
     tracking.search_range_scan: {"value_px": 5.0, "factors": [1.0]},
     tracking.static_specks: {"radius_px": 1.0, "n_frames": FRAMES},
@@ -133,7 +135,8 @@ ALSO = {
 OF_DETECTIONS = {
     tracking.link_detections, tracking.track_particles, tracking.search_range_scan,
     tracking.static_specks, tracking.suggest_search_range, tracking.filter_tracks,
-    tracking.missed_while_moving, tracking.subtract_drift, evaluation.isolated,
+    tracking.missed_while_moving, tracking.subtract_drift, tracking.join_smeared,
+    evaluation.isolated,
     evaluation.match_detections, evaluation.score_detections, evaluation.score_tracks,
 }  # fmt: skip
 NUMBERS = {
@@ -338,7 +341,7 @@ def test_every_public_function_is_tried():
         diffusion.diffusion_bound, diffusion.motion_type, diffusion.stokes_einstein,
         diffusion.free_diffusion, diffusion.fit_diffusion_models, diffusion.check_time_scales,
         tracking.search_range_warning, tracking.number_frames, tracking.link_parquet,
-        evaluation.localisation_bound_px,
+        tracking.search_range_doubts, evaluation.localisation_bound_px,
     }  # fmt: skip
     assert public == set(CALLS) | others
 

@@ -136,7 +136,11 @@ def test_detections_are_linked(command, tmp_path):
         (moving().iloc[::-1], (), "sort the table by frame first"),
         (moving().drop(columns="y"), (), "no column y"),
         (moving().iloc[:0], (), "holds no detections"),
-        (moving(), ("--search-range", "-3"), "search_range must be a positive number"),
+        (
+            moving(),
+            ("--search-range", "-3"),
+            "search_range is -3.0: give a number of pixels, above 0",
+        ),
         (None, (), "not a Parquet file, or damaged or cut short"),
     ],
 )

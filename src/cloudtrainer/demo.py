@@ -208,7 +208,12 @@ def _localisation_bound(experiment: Experiment) -> float:
 
 
 def _diffusion_bound(experiment: Experiment, localisation_error_px: float) -> float:
-    """Return the bound of D from the true tracks, each seen from entering to leaving the frame."""
+    """Return the bound of D from the true tracks, each seen from entering to leaving the frame.
+
+    NaN where nothing was found, whose error is none.
+    """
+    if not np.isfinite(localisation_error_px):
+        return float("nan")
     settings = experiment.settings
     frames = experiment.truth.groupby("particle")["frame"].nunique().to_numpy()
     return diffusion_bound(

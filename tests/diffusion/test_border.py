@@ -92,5 +92,5 @@ def test_no_frame_and_no_positions():
     table = pd.DataFrame({"particle": [0], "frame": [0], "x": [1.0]})
     with pytest.raises(LabelError, match="no column 'y'"):
         with_distance_to_border(table, 10, 10)
-    with pytest.raises(ConfigError, match="0 x 10 px"):
+    with pytest.raises(ConfigError, match="width_px is 0"):
         with_distance_to_border(table.assign(y=1.0), 0, 10)

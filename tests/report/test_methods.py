@@ -124,7 +124,7 @@ def test_a_video_in_full():
     ):
         assert part in text
     assert "over 5 frames" not in text
-    assert text.count("doi:") == text.count("\n[")
+    assert text.count("doi:") + len(WITHOUT_DOI) == text.count("\n[")
     assert "Ronneberger" not in text
 
 
@@ -320,10 +320,15 @@ def test_videos_without_an_estimate_are_named_as_they_are():
     assert "2000 bootstrap samples" in text
 
 
+# Those that could not be confirmed by what can be read in public.
+WITHOUT_DOI = {"backlund", "hall"}
+
+
 def test_papers_have_their_journal_year_and_doi():
     references = References()
     assert references.cite("hall", "crocker") == "[1, 2]"
     assert references.cite("crocker") == "[2]"
     assert len(references.lines()) == 2
-    for paper in PAPERS.values():
-        assert re.search(r"[A-Z]\. .*, .* \d+, \w+ \((19|20)\d\d\), doi:10\.\d{4,}/\S+$", paper)
+    for name, paper in PAPERS.items():
+        doi = "$" if name in WITHOUT_DOI else r", doi:10\.\d{4,}/\S+$"
+        assert re.search(r"[A-Z]\. .*, .* \d+, \w+ \((19|20)\d\d\)" + doi, paper)

@@ -2,7 +2,6 @@
 
 from cloudtrainer.diffusion.alpha_spread import AlphaSpread, alpha_spread
 from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
-from cloudtrainer.diffusion.border import with_distance_to_border
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,
@@ -14,6 +13,7 @@ from cloudtrainer.diffusion.checks import (
 from cloudtrainer.diffusion.classify import MotionClass, classify_motion
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.field_of_view import with_distance_to_border
 from cloudtrainer.diffusion.heterogeneity import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
 from cloudtrainer.diffusion.mobility import TIME_SCALES_S, Mobility, check_time_scales, mobility

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cloudtrainer.arguments import number
 from cloudtrainer.tracking.linking import link_positions
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -73,7 +74,10 @@ def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined
     ------
     LabelError
         When the table lacks a column or holds something that is not a finite number.
+    ConfigError
+        When the range is no positive number.
     """
+    search_range = number("search_range", search_range, "pixels", above=True)
     checked = checked_positions(detections)
     if "intensity" not in checked.columns or checked.empty:
         return SmearedJoined(detections, 0)
