@@ -256,13 +256,24 @@ def test_a_table_tells_the_conditions(lab, tmp_path):
         "control": [tmp_path / "result1"], "drug": [tmp_path / "result2"],
     }  # fmt: skip
     for text, said in (
-        ("folder\nx\n", "no column condition"), ("folder,condition\nx,\n", "line 2"), ("", "read"),
+        ("folder\nx\n", "no column condition"), ("folder,condition\nx,\n", "line 2"),
+        ("", "no column"),
+        ("condition,folder,folder\na,x,y\n", "column folder twice"),
+        ("condition,folder\na,b,c\n", "line 2: has more cells than the header"),
+        ('condition,folder\n"a,b\n', "cannot be read as a table"),
     ):  # fmt: skip
         table.write_text(text)
         with pytest.raises((ConfigError, WorkspaceError), match=said):
             read_conditions(table)
+    table.write_bytes("condition,folder\nK\xe4lte,x\n".encode("latin-1"))
+    with pytest.raises(WorkspaceError, match="UTF-8"):
+        read_conditions(table)
     with pytest.raises(WorkspaceError, match="cannot be read"):
         read_conditions(tmp_path / "nowhere.csv")
+    table.write_text("condition;folder;note\n\ncold, dark;result1;x\n;;\n", encoding="utf-8-sig")
+    assert read_conditions(table) == {"cold, dark": [tmp_path / "result1"]}
+    with pytest.raises(WorkspaceError, match="is no path"):
+        compare_conditions({"a": ["x\0y"], "b": ["z"]})
 
 
 class Page(HTMLParser):

@@ -1,12 +1,11 @@
 """The videos of each condition, read from result folders, and what is refused."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from cloudtrainer.analysis.readings import Quantity, Reading, readings
 from cloudtrainer.arguments import shown
@@ -14,6 +13,7 @@ from cloudtrainer.errors import CalibrationError, ConfigError, WorkspaceError
 
 # What a spreadsheet would take for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS = ("condition", "folder")
 # What is read of a summary besides its estimates.
 _PARTS = {
     "measured": dict,
@@ -70,28 +70,50 @@ def read_conditions(path: str | Path) -> dict[str, list[Path]]:
         The table cannot be read, or a column or cell is missing.
     """
     path = Path(path)
+    found: dict[str, list[Path]] = {}
+    for line, condition, folder in _rows(path):
+        if not condition or not folder:
+            raise ConfigError(f"{path}, line {line}: give both a condition and a folder")
+        found.setdefault(condition, []).append(path.parent / folder)
+    return found
+
+
+def _rows(path: Path) -> list[tuple[int, str, str]]:
+    """Return the line, the condition and the folder of each row, without spaces around them."""
     try:
-        # Spreadsheets put a mark before the first letter.
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError) as error:
+        # Spreadsheets put a mark before the first letter, and some write semicolons.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            sign = ";" if ";" in file.readline() else ","
+            file.seek(0)
+            read = csv.reader(file, delimiter=sign, skipinitialspace=True, strict=True)
+            lines = [(read.line_num, [cell.strip() for cell in row]) for row in read if row]
+    except UnicodeDecodeError:
+        raise WorkspaceError(f"{path}: cannot be read; save it as CSV (UTF-8)") from None
+    except (OSError, csv.Error) as error:
         said = getattr(error, "strerror", None) or error
         raise WorkspaceError(f"{path}: cannot be read as a table ({said})") from None
-    missing = [name for name in ("condition", "folder") if name not in table]
+    header = lines[0][1] if lines else []
+    missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise ConfigError(
             f"{path}: has no column {' and no column '.join(missing)}; give a row a result folder, "
             "with the columns condition and folder"
         )
-    found: dict[str, list[Path]] = {}
-    for row, (condition, folder) in enumerate(
-        zip(table["condition"], table["folder"], strict=True), start=2
-    ):
-        if not condition.strip() or not folder.strip():
-            raise ConfigError(f"{path}, line {row}: give both a condition and a folder")
-        found.setdefault(condition.strip(), []).append(path.parent / folder.strip())
-    return found
+    twice = [name for name in _COLUMNS if header.count(name) > 1]
+    if twice:
+        raise ConfigError(f"{path}: has the column {twice[0]} twice; keep one")
+    for line, row in lines[1:]:
+        if len(row) > len(header):
+            raise ConfigError(
+                f"{path}, line {line}: has more cells than the header; put a name with "
+                f"{'a semicolon' if sign == ';' else 'a comma'} in quotes"
+            )
+    at = [header.index(name) for name in _COLUMNS]
+    return [
+        (line, *(row[place] if place < len(row) else "" for place in at))  # type: ignore[misc]
+        for line, row in lines[1:]
+        if any(row)
+    ]
 
 
 def read_recordings(conditions: Mapping[str, Sequence[str | Path]]) -> list[Recording]:
@@ -112,7 +134,12 @@ def read_recordings(conditions: Mapping[str, Sequence[str | Path]]) -> list[Reco
     found: list[Recording] = []
     for condition, folders in conditions.items():
         for folder in map(Path, folders):
-            place = folder.expanduser().resolve()
+            try:
+                place = folder.expanduser().resolve()
+            except (ValueError, RuntimeError, OSError):
+                raise WorkspaceError(
+                    f"{shown(str(folder))}: is no path; give the output folder of an analysis"
+                ) from None
             if place in owner:
                 twice = (
                     f"is in the conditions {owner[place]} and {condition}"
