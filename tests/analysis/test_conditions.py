@@ -170,7 +170,8 @@ def test_a_pot_of_all_tracks_that_says_something_else_is_told(lab):
 
 
 def pixels(summary):
-    summary["measured"]["D_px2_per_frame"] = summary["measured"].pop("D_um2_per_s")
+    found = summary["measured"].pop("D_um2_per_s") | {"unit": "px^2/frame"}
+    summary["measured"]["D_px2_per_frame"] = found
 
 
 def test_pixels_and_um_are_not_compared(lab):
@@ -255,13 +256,24 @@ def test_a_table_tells_the_conditions(lab, tmp_path):
         "control": [tmp_path / "result1"], "drug": [tmp_path / "result2"],
     }  # fmt: skip
     for text, said in (
-        ("folder\nx\n", "no column condition"), ("folder,condition\nx,\n", "line 2"), ("", "read"),
+        ("folder\nx\n", "no column condition"), ("folder,condition\nx,\n", "line 2"),
+        ("", "no column"),
+        ("condition,folder,folder\na,x,y\n", "column folder twice"),
+        ("condition,folder\na,b,c\n", "line 2: has more cells than the header"),
+        ('condition,folder\n"a,b\n', "cannot be read as a table"),
     ):  # fmt: skip
         table.write_text(text)
         with pytest.raises((ConfigError, WorkspaceError), match=said):
             read_conditions(table)
+    table.write_bytes("condition,folder\nK\xe4lte,x\n".encode("latin-1"))
+    with pytest.raises(WorkspaceError, match="UTF-8"):
+        read_conditions(table)
     with pytest.raises(WorkspaceError, match="cannot be read"):
         read_conditions(tmp_path / "nowhere.csv")
+    table.write_text("condition;folder;note\n\ncold, dark;result1;x\n;;\n", encoding="utf-8-sig")
+    assert read_conditions(table) == {"cold, dark": [tmp_path / "result1"]}
+    with pytest.raises(WorkspaceError, match="is no path"):
+        compare_conditions({"a": ["x\0y"], "b": ["z"]})
 
 
 class Page(HTMLParser):
@@ -326,3 +338,55 @@ def test_real_analyses_are_compared_in_all_that_they_have(tmp_path, without_pict
     assert found.means[of(found, "D"), "slow"].standard_error == pytest.approx(
         D["value"] * np.log(D["high"] / D["low"]) / 3.92, rel=1e-3
     )
+
+
+def _at(*keys, put):
+    """Return a change of a summary: another value at a place."""
+
+    def change(summary):
+        for key in keys[:-1]:
+            summary = summary.setdefault(key, {})
+        summary[keys[-1]] = put
+
+    return change
+
+
+def _without(*keys):
+    def change(summary):
+        for key in keys[:-1]:
+            summary = summary[key]
+        del summary[keys[-1]]
+
+    return change
+
+
+_D = ("measured", "D_um2_per_s")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _at(*_D, "value", put=True), _at(*_D, "value", put="0.5"), _at(*_D, "value", put=10**400),
+        _at(*_D, "low", put=0.9), _at(*_D, "unit", put="m^2/s"), _without(*_D, "stride_frames"),
+        _without("calibration", "exposure_s"), _at("calibration", put={}),
+        _at("material", put=[1]), _at("mobility", "limits", put="none"),
+    ],
+)  # fmt: skip
+def test_a_summary_that_was_changed_by_hand_is_refused_in_words(lab, change):
+    # Otherwise a mean of 1 for true, an interval that ends before it begins, a traceback.
+    videos = [*lab.videos(0.3, 0.32), lab.video(0.35, change)]
+    with pytest.raises(WorkspaceError, match=r"result3.*analyse the video again"):
+        compare_conditions({"control": lab.videos(0.5, 0.55, 0.6), "drug": videos})
+
+
+def test_a_summary_of_endless_brackets_is_refused_in_words(lab):
+    folder = lab.video()
+    (folder / "summary.json").write_text('{"measured": ' + "[" * 100_000)
+    with pytest.raises(WorkspaceError, match="damaged"):
+        compare_conditions({"control": lab.videos(0.5), "drug": [folder]})
+
+
+def test_a_number_that_is_infinite_is_none(lab):
+    videos = [*lab.videos(0.3, 0.32), lab.video(0.35, _at(*_D, "value", put=float("inf")))]
+    found = compare_conditions({"control": lab.videos(0.5, 0.55, 0.6), "drug": videos})
+    assert found.means[of(found, "D"), "drug"].videos == 2

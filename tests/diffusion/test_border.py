@@ -94,3 +94,12 @@ def test_no_frame_and_no_positions():
         with_distance_to_border(table, 10, 10)
     with pytest.raises(ConfigError, match="width_px is 0"):
         with_distance_to_border(table.assign(y=1.0), 0, 10)
+
+
+def test_a_distance_of_text_or_given_twice_is_refused():
+    table = pd.DataFrame({"particle": 0, "frame": range(9), "x": range(9), "y": range(9)})
+    told = with_distance_to_border(table, 99, 99)
+    with pytest.raises(LabelError, match="to_border_px' is there twice"):
+        track_arrays(pd.concat([told, told[["to_border_px"]]], axis=1))
+    with pytest.raises(LabelError, match="'to_border_px', row 0 holds 'far', not a number"):
+        track_arrays(told.assign(to_border_px=["far", *range(8)]))

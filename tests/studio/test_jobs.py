@@ -203,3 +203,11 @@ def test_a_job_outlives_the_process_that_started_it(place):
         assert job.state == "waiting"
         job.stop()
         wait_until(lambda: job.state == "stopped")
+
+
+def test_files_of_endless_brackets_are_as_none(place):
+    job = pretend(place, "analyse", time.time(), "done")
+    for name in ("request.json", "state.json"):
+        (job.folder / name).write_text('{"result": ' + "[" * 100_000)
+    assert job.request == {}
+    assert job.told == {}

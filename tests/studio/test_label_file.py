@@ -194,3 +194,11 @@ def test_empty_frames_are_remembered_apart_from_the_labels(place):
     assert file.empty_frames == {1}
     notes.write_text("{")
     assert file.empty_frames == set()
+
+
+def test_a_folder_of_labels_that_is_gone_is_told(place):
+    file = opened(place, "unlabelled.tif")
+    file.read()
+    shutil.rmtree(place.annotations)
+    with pytest.raises(LabelError, match=r"cannot be written \(.*non-existent directory"):
+        file.save(one_label())

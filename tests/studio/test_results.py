@@ -252,3 +252,54 @@ def test_a_damaged_folder_is_told(tmp_path):
     (tmp_path / "summary.json").write_text("[]")
     with pytest.raises(CloudTrainerError, match="cannot be read"):
         ResultFiles(tmp_path)
+
+
+# Files that were changed by hand
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("MSD", lambda one: one["measured"]["D_um2_per_s"].pop("value")),
+        ("MSD", lambda one: one["measured"]["alpha"].update(value="x")),
+        ("MSD", lambda one: one.update(calibration=None)),
+        ("D of particles", lambda one: one["measured"]["D_um2_per_s"].update(low={})),
+        ("Numbers", lambda one: one["measured"]["alpha"].update(high="<b>")),
+        ("Numbers", lambda one: one["measured"].update(tracks=10**400)),
+    ],
+)
+def test_numbers_changed_by_hand_are_told_where_they_would_be_shown(tmp_path, name, change):
+    write_results(tmp_path / "beads")
+    summary = json.loads((tmp_path / "beads" / "summary.json").read_text())
+    change(summary)
+    (tmp_path / "beads" / "summary.json").write_text(json.dumps(summary))
+    view = ResultView(tmp_path, linked=True)
+    view.show(tmp_path / "beads")
+    view.tabs.active = _TABS.index(name)
+    said = plain(view.pages[name]) + view.numbers.object
+    assert "analyse again" in said
+    assert "'<b>'" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "column"),
+    [
+        ("MSD", "tracks.parquet", "particle"), ("MSD", "particles.parquet", "D"),
+        ("D of particles", "particles.parquet", "frames"),
+    ],
+)  # fmt: skip
+def test_tables_without_a_column_are_told_where_they_would_be_shown(tmp_path, name, file, column):
+    write_results(tmp_path / "beads")
+    path = tmp_path / "beads" / file
+    pd.read_parquet(path).drop(columns=column).to_parquet(path)
+    view = ResultView(tmp_path, linked=True)
+    view.show(tmp_path / "beads")
+    view.tabs.active = _TABS.index(name)
+    assert "analyse again" in plain(view.pages[name])
+
+
+def test_a_summary_of_endless_brackets_is_told(tmp_path):
+    (tmp_path / "summary.json").write_text('{"measured": ' + "[" * 100_000)
+    view = ResultView(tmp_path, linked=True)
+    view.show(tmp_path)
+    assert "cannot be read" in view.numbers.object

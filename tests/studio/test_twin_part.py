@@ -13,6 +13,7 @@ from cloudtrainer.studio import jobs
 from cloudtrainer.studio.data_part import DataPart
 from cloudtrainer.studio.subject import Subject
 from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.studio.twin_part import _numbers
 from cloudtrainer.studio.twin_words import twin_in_words
 from cloudtrainer.studio.videos import list_videos
 from cloudtrainer.video import Video
@@ -235,3 +236,8 @@ def test_a_reloaded_page_shows_the_twin_that_is_learned(place):
     part.show_videos([])
     part.show_videos(list_videos(place))
     assert part.subject.twins == [str((place.videos / "unlabelled.tif").resolve())]
+
+
+def test_numbers_of_endless_brackets_are_none(tmp_path):
+    (tmp_path / "twin.json").write_text('{"noise": ' + "[" * 100_000)
+    assert _numbers({"numbers": tmp_path / "twin.json"}) == {}

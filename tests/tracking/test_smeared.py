@@ -125,3 +125,15 @@ def test_the_table_that_was_given_is_not_changed_and_bad_ones_say_where():
     pd.testing.assert_frame_equal(table, before)
     with pytest.raises(LabelError, match="row 2, column x"):
         join_smeared(table.assign(x=[0.0, 1.0, np.nan, *range(len(table) - 3)]), 12.0)
+
+
+@pytest.mark.parametrize("column", ["intensity", "area", "x_error", "probability"])
+def test_what_is_joined_must_be_numbers_and_there_once(column):
+    table = pd.DataFrame({"frame": [0, 0, 1], "x": [1.0, 2, 3], "y": 1.0, "intensity": 1.0})
+    table[column] = ["bright", 1.0, None]
+    with pytest.raises(LabelError, match=f"row 0, column {column}: 'bright' is not a number"):
+        join_smeared(table, 5.0)
+    with pytest.raises(LabelError, match=f"the column {column} is there twice"):
+        join_smeared(pd.concat([table, table[[column]]], axis=1), 5.0)
+    table[column] = [1.0, 1.0, None]
+    assert join_smeared(table.astype({column: "Float64"}), 5.0).joined == 0

@@ -190,6 +190,23 @@ def test_names_in_a_zip_lead_nowhere(place, made, tmp_path):
     assert not list(tmp_path.rglob("evil*"))
 
 
+def test_a_zip_whose_packed_bytes_are_damaged_is_refused(place, made, tmp_path):
+    path = packed(made, tmp_path / "x.zip")
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(archive.namelist(), key=lambda name: "weights" not in name)
+        bytes_of = {name: archive.read(name) for name in names}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in bytes_of.items():
+            archive.writestr(name, content)
+    content = bytearray(path.read_bytes())
+    begin = 30 + len(names[0].encode())
+    content[begin : begin + 200] = bytes(byte ^ 0xFF for byte in content[begin : begin + 200])
+    path.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match=r"x.zip: is damaged, or no zip file"):
+        import_model(path, place)
+    assert list(place.models.iterdir()) == []
+
+
 def test_a_zip_that_unpacks_into_more_than_a_model_is_refused(place, made, tmp_path, monkeypatch):
     from cloudtrainer.training import model_import
 

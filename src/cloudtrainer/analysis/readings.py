@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from cloudtrainer.arguments import shown
 from cloudtrainer.diffusion.videos import VideoValues
 from cloudtrainer.figures import display_unit
 
@@ -162,11 +164,17 @@ def together(quantity: Quantity, videos: Sequence[Readings]) -> VideoValues:
 
 
 def _number(value: object) -> float:
-    """Return a number of a summary; NaN where there is none.
+    """Return a number of a summary; NaN where there is none, or it is infinite, as in its file.
 
     Raises
     ------
-    TypeError, ValueError
-        It is text that is no number.
+    TypeError
+        It is something else.
+    OverflowError
+        It is a whole number that is too large.
     """
-    return float("nan") if value is None else float(value)  # type: ignore[arg-type]
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{shown(value)} is no number")
+    return float(value) if np.isfinite(float(value)) else float("nan")

@@ -106,7 +106,7 @@ def write_labels(path: str | Path, table: pd.DataFrame) -> None:
         with replacing(path) as unfinished:
             table.to_csv(unfinished, index=False)
     except OSError as error:
-        raise LabelError(f"{path}: cannot be written ({error.strerror}).") from None
+        raise LabelError(f"{path}: cannot be written ({error.strerror or error}).") from None
 
 
 def convert_labels(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cloudtrainer.arguments import is_number, whole_number
+from cloudtrainer.arguments import is_number, shown, whole_number
 from cloudtrainer.diffusion.border import BORDER_COLUMN, begins_inside
 from cloudtrainer.errors import CalibrationError, LabelError
 
@@ -276,9 +276,22 @@ def track_arrays(tracks: pd.DataFrame) -> TrackArrays:
     start = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(particle)))])
     to_border = None
     if BORDER_COLUMN in tracks.columns:
-        told = pd.to_numeric(tracks[BORDER_COLUMN], errors="coerce")
-        to_border = told.to_numpy(np.float64, na_value=np.nan)[order]
+        to_border = _distances(tracks[BORDER_COLUMN])[order]
     return TrackArrays(np.asarray(particle), start.astype(np.int64), frame, position, to_border)
+
+
+def _distances(given: pd.Series) -> FloatArray:
+    """Return distances from the border; an empty cell is not known."""
+    if given.ndim != 1:
+        raise LabelError(f"tracks: the column '{BORDER_COLUMN}' is there twice: keep one")
+    told = pd.to_numeric(given, errors="coerce")
+    text = np.flatnonzero((told.isna() & given.notna()).to_numpy())
+    if text.size:
+        raise LabelError(
+            f"tracks: column '{BORDER_COLUMN}', row {text[0]} holds {shown(given.iloc[text[0]])}, "
+            "not a number: correct it, or leave it empty"
+        )
+    return told.to_numpy(np.float64, na_value=np.nan)
 
 
 def steps_of(tracks: TrackArrays, stride: int = 1, *, inner: bool = False) -> Steps:

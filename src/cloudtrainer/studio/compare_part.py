@@ -102,12 +102,13 @@ class ComparePart:
         table = pd.DataFrame(rows, columns=list(_COLUMNS))
         self.none.visible = table.empty
         self._choices.visible = not table.empty
-        self._quiet = True
-        self.table.param.update(
-            value=table, selection=[],
-            pagination="local" if len(table) > _ROWS_SHOWN else None,
-        )  # fmt: skip
-        self._quiet = False
+        if not table.equals(self.table.value):
+            self._quiet = True
+            self.table.param.update(
+                value=table, selection=[],
+                pagination="local" if len(table) > _ROWS_SHOWN else None,
+            )  # fmt: skip
+            self._quiet = False
         self._changed()
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudtrainer.atomic import write_json
 from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.studio.result_files import DAMAGED
 from cloudtrainer.workspace import Workspace
 
 
@@ -40,7 +41,7 @@ def read_given(place: Workspace) -> dict[str, str]:
     """Return the condition of each folder that was given to one before."""
     try:
         found = json.loads(_file(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
@@ -80,7 +81,7 @@ def _finished(folder: Path) -> Finished:
         video = str(summary["video"]["name"])
         tracks = str(summary["measured"]["tracks"])
         found = {one.key: (one, value) for one, value in readings(summary).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGED):
         return Finished(folder, "", "cannot be read; analyse again", "")
     if "D" not in found:
         return Finished(folder, video, "not estimated", tracks)

@@ -82,10 +82,16 @@ class Page:
         self.analysis.show_models()
         await self._read()
         self._opened(None)
-        # A reloaded page opens at the part that was open.
-        if pn.state.location is not None:
-            pn.state.location.sync(self.tabs, {"active": "part"})
+        self._open_part()
         pn.state.add_periodic_callback(self._look, period=_LOOK_MS)
+
+    def _open_part(self) -> None:
+        """Open a reloaded page at the part that was open."""
+        if pn.state.location is not None:
+            # A table that gets its rows while it is first drawn is drawn without them.
+            if pn.state.location.query_params.get("part") == _COMPARE:
+                self.compare.refresh()
+            pn.state.location.sync(self.tabs, {"active": "part"})
 
     async def _read(self) -> None:
         self._there = self._names()

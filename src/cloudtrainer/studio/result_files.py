@@ -18,6 +18,10 @@ _SHOWN_SHARE_OF_LAGS = 0.25
 _FEWEST_SHOWN_LAGS = 10
 _NORMAL_95 = 1.96
 FEWEST_FRAMES_FOR_HISTOGRAM = 20
+# What reading raises where a file is damaged, changed by hand or of another program.
+DAMAGED = (
+    ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ResultFiles:
             self.summary: dict[str, Any] = json.loads(text)
             self.measured: dict[str, Any] = dict(self.summary["measured"])
             self.video_name = str(self.summary["video"]["name"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, *DAMAGED) as error:
             raise WorkspaceError(
                 f"{folder.name}: its summary.json cannot be read ({error}); analyse again"
             ) from None

@@ -12,7 +12,7 @@ from cloudtrainer.errors import CloudTrainerError, WorkspaceError
 from cloudtrainer.studio.look import aside, sentence
 from cloudtrainer.studio.page_words import in_page_words
 from cloudtrainer.studio.result_charts import histogram_chart, msd_chart
-from cloudtrainer.studio.result_files import ResultFiles
+from cloudtrainer.studio.result_files import DAMAGED, ResultFiles
 from cloudtrainer.studio.result_player import video_and_tracks
 from cloudtrainer.studio.result_tables import numbers_of, numbers_table, particles_table
 from cloudtrainer.studio.track_player import TrackPlayer
@@ -81,11 +81,8 @@ class ResultView:
             self.numbers.object = (
                 _STYLE + _origin(summary) + _numbers(summary) + self._links(folder)
             )
-        except (CloudTrainerError, ValueError, KeyError, TypeError, AttributeError) as error:
-            said = str(error) if isinstance(error, CloudTrainerError) else (
-                f"{folder.name}: its summary.json cannot be read ({error}); analyse again"
-            )  # fmt: skip
-            self.numbers.object = sentence(said, "wrong")
+        except (CloudTrainerError, *DAMAGED) as error:
+            self.numbers.object = sentence(_said(error, folder), "wrong")
             self._files = None
         self.tabs.visible = self._files is not None
         self._opened(None)
@@ -109,8 +106,8 @@ class ResultView:
                 return
             try:
                 drawn = _words(str(made)) if isinstance(made, CloudTrainerError) else made()
-            except CloudTrainerError as error:
-                drawn = _words(str(error))
+            except (CloudTrainerError, OSError, *DAMAGED) as error:
+                drawn = _words(_said(error, files.folder))
             if isinstance(drawn, TrackPlayer):
                 self._player, drawn = drawn, drawn.layout
             page[:] = [drawn]
@@ -151,8 +148,18 @@ def _read(name: str, files: ResultFiles, videos: Path) -> Callable[[], Any] | Cl
         if name == "Particles":
             return lambda: particles_table(files, particles)
         return lambda: histogram_chart(files, name.partition(" ")[0], particles)
-    except (CloudTrainerError, OSError) as error:
-        return error if isinstance(error, CloudTrainerError) else WorkspaceError(str(error))
+    except (CloudTrainerError, OSError, *DAMAGED) as error:
+        return WorkspaceError(_said(error, files.folder))
+
+
+def _said(error: Exception, folder: Path) -> str:
+    """Return a sentence; of what is no error of ours it was a file that was to blame."""
+    if isinstance(error, CloudTrainerError):
+        return str(error)
+    return (
+        f"{folder.name}: its results are damaged, or were changed by hand "
+        f"({type(error).__name__}: {error}); analyse again"
+    )
 
 
 def _pictures(files: ResultFiles) -> Any:

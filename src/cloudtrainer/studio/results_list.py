@@ -7,6 +7,7 @@ from typing import Any
 
 import panel as pn
 
+from cloudtrainer.studio.result_files import DAMAGED
 from cloudtrainer.studio.result_view import ResultView
 from cloudtrainer.workspace import Workspace
 
@@ -75,5 +76,5 @@ def _video_of(folder: Path) -> str:
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         return str(summary["video"]["name"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGED):
         return "damaged"

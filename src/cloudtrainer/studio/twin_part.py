@@ -281,7 +281,7 @@ class TwinPart:
 def _numbers(files: dict[str, Path]) -> dict[str, Any]:
     try:
         numbers = json.loads(files["numbers"].read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return numbers if isinstance(numbers, dict) else {}
 

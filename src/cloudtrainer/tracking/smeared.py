@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cloudtrainer.arguments import number
+from cloudtrainer.arguments import number, shown
+from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.linking import link_positions
 from cloudtrainer.tracking.tables import checked_positions
 
@@ -17,6 +18,8 @@ _REACH = 0.5
 # less than two particles, and the dimmer one more than noise has.
 _BOTH_AT_MOST, _DIMMER_AT_LEAST = 1.75, 0.25
 _WORTH_SAYING = 0.005
+# What a pair has in common; an empty cell is not known.
+_MERGED = ("intensity", "area", "x_error", "y_error", "probability")
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,19 @@ def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined
     Raises
     ------
     LabelError
-        When the table lacks a column or holds something that is not a finite number.
+        When the table lacks a column, has one twice, or holds something that is no number.
     ConfigError
         When the range is no positive number.
     """
     search_range = number("search_range", search_range, "pixels", above=True)
     checked = checked_positions(detections)
+    detections = _with_numbers(detections)
     if "intensity" not in checked.columns or checked.empty:
         return SmearedJoined(detections, 0)
     order = np.argsort(checked["frame"].to_numpy(), kind="stable")
     table = checked.iloc[order]
     frames, xy = table["frame"].to_numpy(), table[["x", "y"]].to_numpy()
-    light = table["intensity"].to_numpy(dtype=np.float64)
+    light = detections["intensity"].to_numpy(dtype=np.float64)[order]
     one, other = _mutual_nearest(frames, xy, _REACH * search_range)
     if one.size == 0:
         return SmearedJoined(detections, 0)
@@ -100,6 +104,27 @@ def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined
     parts &= (both <= _BOTH_AT_MOST * usual) & (dimmer >= _DIMMER_AT_LEAST * usual) & (dimmer > 0)
     one, other = order[one[parts]], order[other[parts]]
     return SmearedJoined(_joined(detections, one, other), len(one))
+
+
+def _with_numbers(detections: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with numbers, or nothing, in the columns that pairs have in common."""
+    numbers = {}
+    for column in _MERGED:
+        if column not in detections.columns:
+            continue
+        given = detections[column]
+        if given.ndim != 1:
+            raise LabelError(f"detections: the column {column} is there twice; keep one.")
+        plain = pd.to_numeric(given, errors="coerce")
+        bad = np.flatnonzero((plain.isna() & given.notna()).to_numpy())
+        if bad.size:
+            raise LabelError(
+                f"detections: row {bad[0]}, column {column}: {shown(given.iloc[bad[0]])} is not a "
+                "number; correct or remove the row."
+            )
+        if not isinstance(given.dtype, np.dtype) or given.dtype == object:
+            numbers[column] = plain.to_numpy(np.float64, na_value=np.nan)
+    return detections.assign(**numbers) if numbers else detections
 
 
 def _mutual_nearest(

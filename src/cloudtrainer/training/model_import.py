@@ -1,9 +1,11 @@
 """Taking a model from elsewhere into a workspace: a file, an export folder, or a zip of one."""
 
+import lzma
 import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +31,11 @@ _FILES = frozenset(
 )  # fmt: skip
 _LARGEST_BYTES = 1 << 32
 _CHUNK = 1 << 20
+# What unpacking raises, of all the ways in which a zip can be packed.
+_DAMAGED = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
 
 
 def import_model(source: Path, place: Workspace, name: str | None = None) -> Path:
@@ -137,7 +144,7 @@ def _unpack(source: Path, to: Path, name: str) -> str:
             for path, member in members.items():
                 if path.parent == folders[0] and path.name in _FILES:
                     left -= _extract(archive, member, to / path.name, left, name)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise ModelError(f"{name}: is damaged, or no zip file ({error})") from None
     return folders[0].name
 

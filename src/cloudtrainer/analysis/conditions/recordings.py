@@ -1,18 +1,19 @@
 """The videos of each condition, read from result folders, and what is refused."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cloudtrainer.analysis.readings import Quantity, Reading, readings
+from cloudtrainer.arguments import shown
 from cloudtrainer.errors import CalibrationError, ConfigError, WorkspaceError
 
 # What a spreadsheet would take for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS = ("condition", "folder")
 # What is read of a summary besides its estimates.
 _PARTS = {
     "measured": dict,
@@ -69,28 +70,50 @@ def read_conditions(path: str | Path) -> dict[str, list[Path]]:
         The table cannot be read, or a column or cell is missing.
     """
     path = Path(path)
+    found: dict[str, list[Path]] = {}
+    for line, condition, folder in _rows(path):
+        if not condition or not folder:
+            raise ConfigError(f"{path}, line {line}: give both a condition and a folder")
+        found.setdefault(condition, []).append(path.parent / folder)
+    return found
+
+
+def _rows(path: Path) -> list[tuple[int, str, str]]:
+    """Return the line, the condition and the folder of each row, without spaces around them."""
     try:
-        # Spreadsheets put a mark before the first letter.
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError) as error:
+        # Spreadsheets put a mark before the first letter, and some write semicolons.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            sign = ";" if ";" in file.readline() else ","
+            file.seek(0)
+            read = csv.reader(file, delimiter=sign, skipinitialspace=True, strict=True)
+            lines = [(read.line_num, [cell.strip() for cell in row]) for row in read if row]
+    except UnicodeDecodeError:
+        raise WorkspaceError(f"{path}: cannot be read; save it as CSV (UTF-8)") from None
+    except (OSError, csv.Error) as error:
         said = getattr(error, "strerror", None) or error
         raise WorkspaceError(f"{path}: cannot be read as a table ({said})") from None
-    missing = [name for name in ("condition", "folder") if name not in table]
+    header = lines[0][1] if lines else []
+    missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise ConfigError(
             f"{path}: has no column {' and no column '.join(missing)}; give a row a result folder, "
             "with the columns condition and folder"
         )
-    found: dict[str, list[Path]] = {}
-    for row, (condition, folder) in enumerate(
-        zip(table["condition"], table["folder"], strict=True), start=2
-    ):
-        if not condition.strip() or not folder.strip():
-            raise ConfigError(f"{path}, line {row}: give both a condition and a folder")
-        found.setdefault(condition.strip(), []).append(path.parent / folder.strip())
-    return found
+    twice = [name for name in _COLUMNS if header.count(name) > 1]
+    if twice:
+        raise ConfigError(f"{path}: has the column {twice[0]} twice; keep one")
+    for line, row in lines[1:]:
+        if len(row) > len(header):
+            raise ConfigError(
+                f"{path}, line {line}: has more cells than the header; put a name with "
+                f"{'a semicolon' if sign == ';' else 'a comma'} in quotes"
+            )
+    at = [header.index(name) for name in _COLUMNS]
+    return [
+        (line, *(row[place] if place < len(row) else "" for place in at))  # type: ignore[misc]
+        for line, row in lines[1:]
+        if any(row)
+    ]
 
 
 def read_recordings(conditions: Mapping[str, Sequence[str | Path]]) -> list[Recording]:
@@ -111,7 +134,12 @@ def read_recordings(conditions: Mapping[str, Sequence[str | Path]]) -> list[Reco
     found: list[Recording] = []
     for condition, folders in conditions.items():
         for folder in map(Path, folders):
-            place = folder.expanduser().resolve()
+            try:
+                place = folder.expanduser().resolve()
+            except (ValueError, RuntimeError, OSError):
+                raise WorkspaceError(
+                    f"{shown(str(folder))}: is no path; give the output folder of an analysis"
+                ) from None
             if place in owner:
                 twice = (
                     f"is in the conditions {owner[place]} and {condition}"
@@ -153,7 +181,7 @@ def _read(condition: str, place: Path, folder: Path) -> list[Recording]:
         raise WorkspaceError(
             f"{folder}: holds no results (no summary.json); give the output folder of an analysis"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkspaceError(
             f"{folder}: its summary.json is damaged ({error}); analyse the video again"
         ) from None
@@ -162,10 +190,10 @@ def _read(condition: str, place: Path, folder: Path) -> list[Recording]:
         for part in parts:
             _check_parts(part)
         return [
-            Recording(condition, _name(place, part, len(parts)), place, part, readings(part))
+            Recording(condition, _name(place, part, len(parts)), place, part, _readings(part))
             for part in parts
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise WorkspaceError(
             f"{folder}: its summary.json is not one of an analysis, or of another version "
             f"({type(error).__name__}: {error}); analyse the video again"
@@ -177,9 +205,39 @@ def _check_parts(summary: dict[str, Any]) -> None:
     for name, kind in _PARTS.items():
         if not isinstance(summary[name], kind):
             raise TypeError(f"{name} is of another kind")
-    if not any(name.startswith("D_u") or name.startswith("D_p") for name in summary["measured"]):
+    material, mobility = summary.get("material") or {}, summary.get("mobility") or {}
+    for name, part in (
+        ("material", material),
+        ("mobility", mobility),
+        ("mobility.limits", mobility.get("limits") or {}),
+    ):
+        if not isinstance(part, dict):
+            raise TypeError(f"{name} is of another kind")
+    estimates = [
+        estimate
+        for name, estimate in summary["measured"].items()
+        if name.startswith(("D_u", "D_p"))
+    ]
+    if not estimates:
         raise KeyError("D")
+    for estimate in filter(None, estimates):
+        estimate["stride_frames"]
+    for name in ("pixel_size_um", "frame_interval_s", "exposure_s"):
+        summary["calibration"][name]
     summary["measured"]["motion_model"], summary["video"]["sha256"], summary["version"]
+
+
+def _readings(summary: dict[str, Any]) -> dict[Quantity, Reading]:
+    """Return what was measured; raise ValueError where no analysis can have found it."""
+    found = readings(summary)
+    for quantity, one in found.items():
+        if one.low > one.high:
+            raise ValueError(f"{quantity.label}: its interval ends before it begins")
+    for name, unit in (("D_um2_per_s", "um^2/s"), ("D_px2_per_frame", "px^2/frame")):
+        estimate = summary["measured"].get(name)
+        if estimate and estimate.get("unit", unit) != unit:
+            raise ValueError(f"{name} is in {shown(estimate['unit'])}")
+    return found
 
 
 def _name(place: Path, summary: dict[str, Any], parts: int) -> str:
