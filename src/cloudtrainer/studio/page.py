@@ -74,6 +74,7 @@ class Page:
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
+        self.data.on_choice(self._choose_video)
         self.data.twin.on_train(self._train_on_twin)
         self.uploads.take_drops()
         self.label.store.on_saved(self._labels_saved)
@@ -112,6 +113,15 @@ class Page:
         self.analysis.show_videos(videos)
         self.training.show_videos(self.data.videos)
         self.label.show_videos([one for one in self.data.videos if one.video is not None])
+
+    def _choose_video(self, video: Path) -> None:
+        choices = [self.analysis.video]
+        # One who labels is not disturbed by a file that is dropped meanwhile.
+        if self.tabs.active != _LABEL:
+            choices.append(self.label.controls.video)
+        for choice in choices:
+            if video in choice.options.values():
+                choice.value = video
 
     def _train_on_twin(self, video: Path) -> None:
         self.training.train_on(video)
