@@ -89,7 +89,7 @@ class DataPart:
             visible=False,
         )
         self.trouble = pn.pane.HTML("", width=480)
-        self._list = pn.Row(self.table, self._frames, self.trouble)
+        self._list = pn.FlexBox(self.table, self._frames, self.trouble)
         self.layout = pn.Column(
             pn.Row(
                 *([uploads.button("Send files from this computer")] if uploads else []),

@@ -67,8 +67,8 @@ class ModelsPart:
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.about = pn.pane.HTML("", sizing_mode="stretch_width")
         self.card = pn.pane.Str(
-            "", sizing_mode="stretch_width",
-            styles={"font-size": "12px", "white-space": "pre-wrap", "overflow-wrap": "anywhere"},
+            "", sizing_mode="stretch_width", styles={"font-size": "12px"},
+            stylesheets=["pre {white-space: pre-wrap; overflow-wrap: anywhere}"],
         )  # fmt: skip
         self.scores = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(_SCORES)), titles=_SCORES, show_index=False, disabled=True,

@@ -245,7 +245,7 @@ class TwinPart:
             self.layout.extend(
                 [
                     pn.Row(self.back, self.train_button, self.frame, real.contrast),
-                    pn.Row(*sides, self.words),
+                    pn.FlexBox(*sides, self.words),
                     pn.Card(
                         self.picture,
                         title="Intensities, power spectra and profiles of both",
