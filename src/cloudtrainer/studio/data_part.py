@@ -53,6 +53,8 @@ class DataPart:
             titles=_COLUMNS,
             widths=_WIDTHS,
             # Text is shown as text, whatever signs a name has, in as many lines as it needs.
+            # Cells that could be edited would each catch the Tab key.
+            editors=dict.fromkeys(_COLUMNS),
             formatters={name: {"type": "textarea"} for name in _COLUMNS if name != "picture"}
             | {"picture": {"type": "image", "width": "42px"}},
             configuration={"columnDefaults": {"headerSort": False}},

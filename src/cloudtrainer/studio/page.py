@@ -8,6 +8,7 @@ import panel as pn
 from cloudtrainer.studio.analysis_part import AnalysisPart
 from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.keyboard import Keyboard
 from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
@@ -37,6 +38,7 @@ class Page:
         self.place = place
         self._there: list[str] = []
         self.uploads = Uploads("upload")
+        self.keyboard = Keyboard()
         self.data = DataPart(place, uploads=self.uploads)
         self._list_is_old = False
         names = ("Label", "Train", "Analyse", "Compare", "Models")
@@ -56,6 +58,7 @@ class Page:
             ),
             self.tabs,
             self.uploads.ears,
+            self.keyboard.ears,
             sizing_mode="stretch_width",
             margin=(0, 12),
         )
@@ -77,6 +80,7 @@ class Page:
         self.data.on_choice(self._choose_video)
         self.data.twin.on_train(self._train_on_twin)
         self.uploads.take_drops()
+        self.keyboard.begin()
         self.label.store.on_saved(self._labels_saved)
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))

@@ -121,6 +121,8 @@ def _table(
         formatters={
             name: {"type": "textarea" if name in text else "plaintext"} for name in shown.columns
         },
+        # Cells that could be edited would each catch the Tab key.
+        editors=dict.fromkeys(shown.columns),
         stylesheets=[TABLE_CSS, _HEADINGS_CSS],
         show_index=False,
         disabled=True,
