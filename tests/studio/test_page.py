@@ -230,7 +230,7 @@ def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
     page.get_by_role("button", name="Accept all proposals").click()
     wait_until(lambda: new.exists() and len(read_labels(new)) > 5)
     part(page, "Data")
-    page.get_by_text(re.compile(r"\d+ on 1 frames")).wait_for()
+    page.get_by_text(re.compile(r"\d+ on 1 frame")).wait_for()
 
 
 def test_a_training_is_started_reloaded_stopped_and_continued(served, place):

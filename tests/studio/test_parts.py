@@ -257,13 +257,16 @@ def summary(**more):
 def test_results_show_numbers_and_warnings_as_text(tmp_path):
     folder = tmp_path / "a'b <i>"
     folder.mkdir()
-    (folder / "summary.json").write_text(json.dumps(summary(warnings=["<script>1</script>"])))
+    told = summary(warnings=["<script>1</script>"])
+    told["measured"]["motion_model_because"] = "alpha does not differ from 1 at the 1% level."
+    (folder / "summary.json").write_text(json.dumps(told))
     view = ResultView(tmp_path, linked=True)
     view.show(folder)
     shown = view.numbers.object
     assert "0.40 µm²/s (95%: 0.30 to 0.50)" in shown
     assert "not estimated" in shown
     assert "Undetermined" in shown
+    assert "Motion: alpha does not differ from 1" in shown
     assert "<script>" not in shown
     assert "a%27b%20%3Ci%3E/report.html" in shown
 
