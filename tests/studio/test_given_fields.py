@@ -1,12 +1,15 @@
 """What a person knows of a video: read as numbers, and refused at once where it cannot be."""
 
 import inspect
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cloudtrainer.analysis import analyze
 from cloudtrainer.errors import CloudTrainerError
 from cloudtrainer.studio.given_fields import GivenFields
+from cloudtrainer.video import Video
 
 
 def filled(**values):
@@ -51,3 +54,23 @@ def test_what_is_given_is_read_as_numbers():
 def test_what_cannot_be_is_refused(given, said):
     with pytest.raises(CloudTrainerError, match=said):
         filled(**given).read()
+
+
+def test_what_was_typed_for_another_video_never_overrules_a_file_and_is_said():
+    frames = np.zeros((2, 8, 8), np.uint8)
+    unstated = Video(frames)
+    stated = Video(frames, pixel_size_um=0.2, frame_interval_s=0.1)
+    fields = GivenFields()
+    fields.of_video(unstated, Path("a.tif"))
+    for name, value in (("pixel_size_um", "0.1"), ("exposure_s", "0.01"), ("frames", "3")):
+        fields.widgets[name].value = value
+    fields.of_video(unstated, Path("a.tif"))
+    assert fields.read() == {"pixel_size_um": 0.1, "exposure_s": 0.01, "frames": [3, None]}
+    assert fields.note.object == ""
+    fields.of_video(unstated, Path("b.tif"))
+    assert fields.read() == {"pixel_size_um": 0.1, "exposure_s": 0.01}
+    assert "Pixel size [um] 0.1, Exposure [s] 0.01" in fields.note.object
+    fields.of_video(stated, Path("c.tif"))
+    assert fields.read() == {"exposure_s": 0.01}
+    fields.widgets["exposure_s"].value = ""
+    assert fields.note.object == ""

@@ -76,6 +76,28 @@ _DROP = """([files]) => {
 }"""
 
 
+def test_parts_and_videos_are_chosen_by_the_keyboard_alone(served):
+    page = served.open()
+    page.get_by_text("unlabelled.tif").first.wait_for()
+    page.get_by_role("button", name="Simulate a twin").wait_for()
+    page.get_by_role("button", name="Look again").focus()
+    page.keyboard.press("Tab")
+    # From beads.tif over a file that is no video.
+    for key in ("ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+    status(page, "No labels", 20)
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Simulate a twin").and_(page.locator(":focus")).wait_for()
+    page.locator(".bk-tab", has_text="Analyse").focus()
+    page.keyboard.press("Enter")
+    status(page, r"\d+ particles in frame 0")
+    assert (
+        page.get_by_label("Video", exact=True).locator("option:checked").inner_text()
+        == "unlabelled.tif"
+    )
+
+
 def drop(page, files):
     """Drop files, (name, content), on the page."""
     as_text = [[name, base64.b64encode(content).decode()] for name, content in files]
@@ -208,7 +230,7 @@ def test_labels_are_added_dragged_and_removed_on_the_frame(served, place):
     page.get_by_role("button", name="Accept all proposals").click()
     wait_until(lambda: new.exists() and len(read_labels(new)) > 5)
     part(page, "Data")
-    page.get_by_text(re.compile(r"\d+ on 1 frames")).wait_for()
+    page.get_by_text(re.compile(r"\d+ on 1 frame")).wait_for()
 
 
 def test_a_training_is_started_reloaded_stopped_and_continued(served, place):

@@ -117,6 +117,26 @@ def test_a_dim_16_bit_video_colours_and_a_folder_are_seen_as_well(place):
     assert 1000 < data.view._grey.low < data.view._grey.high < 1060
 
 
+def test_without_a_frame_there_are_no_axes():
+    view = FrameView()
+    assert not view.figure.visible
+    view.show_video(Video(np.zeros((1, 30, 50))))
+    assert view.figure.visible
+
+
+def test_a_video_that_is_chosen_in_the_list_is_told_once_and_a_new_one_is_chosen(place):
+    data, told = DataPart(place), []
+    data.on_choice(lambda path: told.append(path.name))
+    data.refresh()
+    data.select("notes.doc")
+    data.select("unlabelled.tif")
+    data.refresh()
+    assert told == ["beads.tif", "unlabelled.tif"]
+    shutil.copy(place.videos / "beads.tif", place.videos / "a.tif")
+    asyncio.run(data.refresh_aside(["a_particles.csv", "a.tif"]))
+    assert told == ["beads.tif", "unlabelled.tif", "a.tif"]
+
+
 def test_row_0_is_at_the_top_and_the_centre_of_a_pixel_is_its_number():
     view = FrameView()
     view.show_video(Video(np.zeros((1, 30, 50))))
@@ -195,6 +215,7 @@ def test_two_that_run_and_wait_get_folders_of_their_own(place):
     part.show_videos(place.video_files())
     with jobs.turn(place):
         first, second = part.start(), part.start()
+        assert part.status.object.count("beads.tif: ") == 2
         assert Path(first.request["out"]).name == "beads"
         assert Path(second.request["out"]).name == "beads_2"
         for job in (second, first):
@@ -236,13 +257,16 @@ def summary(**more):
 def test_results_show_numbers_and_warnings_as_text(tmp_path):
     folder = tmp_path / "a'b <i>"
     folder.mkdir()
-    (folder / "summary.json").write_text(json.dumps(summary(warnings=["<script>1</script>"])))
+    told = summary(warnings=["<script>1</script>"])
+    told["measured"]["motion_model_because"] = "alpha does not differ from 1 at the 1% level."
+    (folder / "summary.json").write_text(json.dumps(told))
     view = ResultView(tmp_path, linked=True)
     view.show(folder)
     shown = view.numbers.object
     assert "0.40 µm²/s (95%: 0.30 to 0.50)" in shown
     assert "not estimated" in shown
     assert "Undetermined" in shown
+    assert "Motion: alpha does not differ from 1" in shown
     assert "<script>" not in shown
     assert "a%27b%20%3Ci%3E/report.html" in shown
 
@@ -433,6 +457,18 @@ def test_results_of_another_video_are_not_shown_under_the_one_chosen(place):
     part.video.value = place.videos / "unlabelled.tif"
     assert part.results.choice.value is None
     assert not part.results.result.layout.visible
+    job = place.logs / "studio" / "analysis_20260101_120000_000000"
+    job.mkdir(parents=True)
+    asked = {"video": "beads.tif", "out": str(place.results / "a")}
+    (job / "request.json").write_text(json.dumps(asked))
+    (job / "state.json").write_text(json.dumps({"state": "done"}))
+    part.refresh()
+    # A finished analysis opens its results, whatever video is chosen now.
+    assert part.results.choice.value == place.results / "a"
+    assert "beads.tif: done, see Results below" in part.status.object
     part.results.choice.value = place.results / "b"
+    part.refresh()
+    assert part.results.choice.value == place.results / "b"
+    assert "choose a in Results" in part.status.object
     assert "Results of gone.tif" in part.results.result.numbers.object
     assert "in pixels and frames" in part.results.result.numbers.object

@@ -147,6 +147,8 @@ def test_numbers_have_their_intervals_and_units(tmp_path):
     assert table.loc["offset of the MSD", "unit"] == "µm²"
     assert table.loc["tracks", "value"] == 30
     shown = numbers_table(numbers_of(files))
+    # The browser's own writing of a number: a count has no decimals, and 2e-8 is not 0.
+    assert shown.formatters["value"] == {"type": "plaintext"}
     assert len(shown.value) == len(table)
 
 

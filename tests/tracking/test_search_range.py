@@ -55,6 +55,14 @@ def test_a_flow_as_fast_as_the_steps_is_covered():
     assert suggested.value_px > np.hypot(2, 1) + 4.3
 
 
+@pytest.mark.parametrize("flow", [0.0, 0.08, 3.0])
+def test_the_reason_says_the_range_that_is_suggested(flow):
+    suggested = suggest_search_range(
+        detections(particles=20, step_sd=1.0, frames=100, flow=(flow, 0.0))
+    )
+    assert suggested.reason.endswith(f"are {suggested.value_px:.1f} px.")
+
+
 def test_the_fast_minority_sets_the_range():
     slow = detections(particles=150, step_sd=0.3, seed=1)
     fast = detections(particles=15, step_sd=2.0, seed=2)

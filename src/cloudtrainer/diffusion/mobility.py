@@ -37,6 +37,8 @@ _OF_IMMOBILE = "immobile particles"
 _ESTIMATES = ("D", "D_low", "D_high", "alpha", "alpha_low", "alpha_high")
 # Shares of tracks from which on a reader must know of them.
 _WORTH_SAYING = 0.1
+# Weights that change a mean by less are of no matter to it.
+_WORTH_WEIGHING = 0.05
 # No localisation error is larger.
 _MOST_UM = 1e6
 
@@ -395,7 +397,7 @@ def _warnings(
         )
     for row in table.to_dict("records"):
         value, low, high = ends(row, "frame_over_particle")
-        if high < 1 or low > 1:
+        if (high < 1 or low > 1) and abs(value - 1) > _WORTH_WEIGHING:
             said.append(
                 f"Weighted by frames, the mean effective diffusivity at {row['time_scale_s']:.3g} "
                 f"s is {value:.2f} ({low:.2f} to {high:.2f}) times that of equal weights: length "

@@ -53,7 +53,8 @@ class AnalysisPart:
         self.found = FoundView()
         self.linking = LinkingView(self.found, self._settings)
         self.results = ResultsList(place, linked=linked)
-        self._seen: tuple[str, str] | None = None
+        self._lived: dict[str, jobs.Job] | None = None
+        self._ended: set[str] = set()
         self._quiet = False
         for widget in (self.video, self.model):
             widget.param.watch(self._chosen, "value")
@@ -133,21 +134,30 @@ class AnalysisPart:
 
     def refresh(self) -> None:
         """Show how far the newest analysis is, and the results that there are."""
-        # One that works is shown, and can be stopped, also when a later one was stopped.
-        job = next(iter(self._living()[::-1]), jobs.newest(self.place, "analysis"))
-        state = job.state if job is not None else None
-        living = state in jobs.LIVING
-        self.stop_button.disabled = job is None or not living or job.stop_is_asked
-        self.bar.visible = living
-        if self._seen is None:
+        living, newest = self._living(), jobs.newest(self.place, "analysis")
+        self.stop_button.disabled = all(job.stop_is_asked for job in living)
+        self.bar.visible = bool(living)
+        if self._lived is None:
             self.results.refresh()
-        if job is None:
-            self._seen = ("", "")
-            return
-        progress = job.progress
+        # One may end while another one works, or between two looks.
+        now = {job.name: job for job in living}
+        maybe = [*(self._lived or {}).values(), *([newest] if newest is not None else [])]
+        for job in maybe:
+            if job.name not in now and job.name not in self._ended:
+                self._ended.add(job.name)
+                if job.state == "done":
+                    self.results.refresh(Path(str(job.request.get("out", ""))))
+        self._lived = now
+        shown = living or ([newest] if newest is not None else [])
+        if living:
+            progress = living[0].progress
+            self.bar.value = int(100 * progress.get("done", 0) / max(1, progress.get("total", 1)))
+        self.status.object = "".join(self._in_words(job) for job in shown)
+
+    def _in_words(self, job: jobs.Job) -> str:
+        """Return how far an analysis is, as HTML."""
+        progress, name = job.progress, Path(str(job.request.get("video", ""))).name
         done, total = progress.get("done", 0), progress.get("total", 1)
-        self.bar.value = int(100 * done / max(1, total))
-        name = Path(str(job.request.get("video", ""))).name
         if job.stop_is_asked:
             running = "stopping ..."
         elif not progress:
@@ -157,18 +167,14 @@ class AnalysisPart:
             running = f"{done} of {total} frames, {in_words(progress['seconds_left'])} left"
         else:
             running = "linking and measuring ..."
-        self.status.object = {
-            "waiting": sentence(f"{name}: waiting for the run before it to end."),
+        return {
+            "waiting": sentence(f"{name}: waiting for the run before it to end; Stop ends it."),
             "running": sentence(f"{name}: {running}", "good"),
-            "done": sentence(f"{name}: done, see Results below.", "good"),
+            "done": sentence(f"{name}: {self._where(job)}", "good"),
             "stopped": sentence(f"{name}: stopped, nothing was kept."),
             "interrupted": sentence(f"{name}: the process was killed; analyse again.", "wrong"),
             "failed": sentence(in_page_words(str(job.told.get("message", "It failed."))), "wrong"),
-        }[str(state)]
-        now = (job.name, str(state))
-        if self._seen != now and state == "done":
-            self.results.refresh(Path(str(job.request.get("out", ""))))
-        self._seen = now
+        }[str(job.state)]
 
     def wake(self) -> None:
         """Find particles from now on in each frame that is shown."""
@@ -180,16 +186,11 @@ class AnalysisPart:
         self.linking.look()
 
     def _layout(self) -> Any:
-        running = (
-            self.said,
-            pn.Row(self.start_button, self.stop_button),
-            self.bar,
-            self.status,
-        )
+        running = pn.Row(self.start_button, self.stop_button, self.bar, self.status)
         return pn.Column(
-            *self._choices(),
+            *self._choices(running, self.said),
             pn.Row(
-                pn.Column(self.found.controls, self.linking.controls, *running, width=350),
+                pn.Column(self.found.controls, self.linking.controls, width=350),
                 self.found.view.pane,
             ),
             self.results.layout,
@@ -207,9 +208,11 @@ class AnalysisPart:
         """How far the newest analysis is, and its results."""
         return pn.Column(pn.Row(self.bar, self.status), self.results.result.layout)
 
-    def _choices(self) -> tuple[Any, ...]:
+    def _choices(self, *running: Any) -> tuple[Any, ...]:
         return (
-            pn.Row(self.video, self.model, *self.given.calibration),
+            pn.FlexBox(self.video, self.model, *self.given.calibration),
+            self.given.note,
+            *running,
             pn.Card(
                 self.form.layout,
                 self.given.part_and_twin,
@@ -235,7 +238,7 @@ class AnalysisPart:
             self.found.say(str(error), "wrong")
             self.start_button.disabled = True
             return
-        self.given.of_video(video)
+        self.given.of_video(video, path)
         self.results.of_video(path)
 
     def _settings(self) -> AnalysisSettings:
@@ -245,6 +248,13 @@ class AnalysisPart:
     def _polarity(self) -> "Polarity":
         polarity: Polarity = self.form.widgets["analysis.polarity"].value
         return polarity
+
+    def _where(self, job: jobs.Job) -> str:
+        """Say where the results of an analysis are, which may not be those that are shown."""
+        folder, shown = Path(str(job.request.get("out", ""))).name, self.results.choice.value
+        if shown is not None and shown.name == folder:
+            return "done, see Results below."
+        return f"done, choose {folder} in Results below to see them."
 
     def _living(self) -> list[jobs.Job]:
         return [job for job in jobs.living_jobs(self.place) if job.kind == "analysis"]

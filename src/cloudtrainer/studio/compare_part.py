@@ -77,9 +77,11 @@ class ComparePart:
             self.said,
             pn.Row(self.save, self.written),
             width=650,
+            # Nothing is said of the results before they were looked at.
+            visible=False,
         )
         self.none = pn.pane.HTML(
-            sentence("No results yet: analyse videos in the part Analyse.", "help")
+            sentence("No results yet: analyse videos in the part Analyse.", "help"), visible=False
         )
         self.layout = pn.Column(
             self.none,

@@ -27,7 +27,7 @@ class Curves:
         self._names = names
         self.source = ColumnDataSource({"epoch": [], **{name: [] for name in names}})
         self.figures = [self._panel(title, curves) for title, curves in _PANELS]
-        self.pane = pn.Row(*(pn.pane.Bokeh(one) for one in self.figures), visible=False)
+        self.pane = pn.FlexBox(*(pn.pane.Bokeh(one) for one in self.figures), visible=False)
         self._shown: tuple[int, Any] = (0, None)
 
     def show(self, history: Mapping[str, Sequence[float | None]]) -> None:

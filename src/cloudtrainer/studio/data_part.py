@@ -1,7 +1,8 @@
 """The part *Data*: the list of videos, what is added to it, and their frames with labels."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -45,11 +46,15 @@ class DataPart:
         self._how_to_add = "drop some on the page" if uploads else "add some above"
         self.videos: list[ListedVideo] = []
         self._told: list[Callable[[], None]] = []
+        self._chosen_told: Callable[[Path], None] = lambda video: None
+        self._last_told: Path | None = None
         self.table = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(_COLUMNS)),
             titles=_COLUMNS,
             widths=_WIDTHS,
             # Text is shown as text, whatever signs a name has, in as many lines as it needs.
+            # Cells that could be edited would each catch the Tab key.
+            editors=dict.fromkeys(_COLUMNS),
             formatters={name: {"type": "textarea"} for name in _COLUMNS if name != "picture"}
             | {"picture": {"type": "image", "width": "42px"}},
             configuration={"columnDefaults": {"headerSort": False}},
@@ -86,7 +91,7 @@ class DataPart:
             visible=False,
         )
         self.trouble = pn.pane.HTML("", width=480)
-        self._list = pn.Row(self.table, self._frames, self.trouble)
+        self._list = pn.FlexBox(self.table, self._frames, self.trouble)
         self.layout = pn.Column(
             pn.Row(
                 *([uploads.button("Send files from this computer")] if uploads else []),
@@ -104,20 +109,30 @@ class DataPart:
         """Call a function whenever the list was read anew."""
         self._told.append(tell)
 
+    def on_choice(self, tell: Callable[[Path], None]) -> None:
+        """Call a function with each other video that is chosen in the list and can be read."""
+        self._chosen_told = tell
+
     def refresh(self) -> None:
         """Read the list anew."""
         self._show(list_videos(self.place))
 
-    async def refresh_aside(self) -> None:
-        """Read the list anew, in a thread: the page goes on meanwhile."""
-        self._show(await asyncio.to_thread(list_videos, self.place))
+    async def refresh_aside(self, wanted: Sequence[str] = ()) -> None:
+        """Read the list anew, in a thread: the page goes on meanwhile.
+
+        Parameters
+        ----------
+        wanted : sequence of str
+            File names; the first of them that is a video is chosen then.
+        """
+        self._show(await asyncio.to_thread(list_videos, self.place), wanted)
 
     def select(self, name: str) -> None:
         """Choose a video by its file name."""
         names = [one.path.name for one in self.videos]
         self.table.selection = [names.index(name)]
 
-    def _show(self, videos: list[ListedVideo]) -> None:
+    def _show(self, videos: list[ListedVideo], wanted: Sequence[str] = ()) -> None:
         chosen = self._selected()
         self.videos = videos
         rows = [one.row() for one in videos]
@@ -127,8 +142,15 @@ class DataPart:
             value=pd.DataFrame(rows, columns=list(_COLUMNS)),
             pagination="local" if len(rows) > _ROWS_SHOWN else None,
         )
+        # Those who are told of a choice know the new list.
+        for tell in self._told:
+            tell()
         names = [one.path.name for one in videos]
-        if chosen is not None and chosen.path.name in names:
+        new = [names.index(name) for name in wanted if name in names]
+        new = [index for index in new if videos[index].video]
+        if new:
+            self.table.selection = new[:1]
+        elif chosen is not None and chosen.path.name in names:
             self.table.selection = [names.index(chosen.path.name)]
         elif any(one.video for one in videos):
             self.table.selection = [next(i for i, one in enumerate(videos) if one.video)]
@@ -137,8 +159,6 @@ class DataPart:
                 f"No videos yet: {self._how_to_add}. A video needs no labels to be analysed, or to "
                 "train on: a model can learn its simulated twin.", "help",
             )  # fmt: skip
-        for tell in self._told:
-            tell()
 
     def _selected(self) -> ListedVideo | None:
         chosen = self.table.selection
@@ -161,6 +181,9 @@ class DataPart:
         frames = len(video)
         self.frame.param.update(end=max(1, frames - 1), value=0, disabled=frames == 1)
         self._show_labels(0)
+        if one.path != self._last_told:
+            self._last_told = one.path
+            self._chosen_told(one.path)
 
     def _frame_moved(self, event: Any) -> None:
         try:
@@ -205,13 +228,17 @@ class DataPart:
             return
         finally:
             self.add.disabled = False
+        name = Path(self.path.value.strip().strip("\"'")).name
         self.path.value = ""
-        await self.refresh_aside()
+        await self.refresh_aside([name])
         self.said.object = sentence(f"Added {said}.", "good")
 
-    def _uploaded(self, message: str, _: list[str]) -> None:
+    def _uploaded(self, message: str, names: list[str]) -> None:
         # Of several files that were sent together some may be there though others were refused.
-        pn.state.execute(self.refresh_aside)
+        async def refresh() -> None:
+            await self.refresh_aside(names)
+
+        pn.state.execute(refresh)
         self.said.object = message
 
     def _twin_opened(self, is_open: bool) -> None:

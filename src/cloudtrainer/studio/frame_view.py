@@ -60,6 +60,8 @@ class FrameView:
             x_range=ranges[0], y_range=ranges[1],
             tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom",
             x_axis_label="x (px)", y_axis_label="y (px)",
+            # Without a frame the axes would tell nothing that is true.
+            visible=False,
         )  # fmt: skip
         self.figure.toolbar.logo = None
         self.figure.grid.visible = False
@@ -159,7 +161,12 @@ class FrameView:
         data = {
             "image": [shown_pixels(frame)], "x": [-0.5], "y": [-0.5], "dw": [width], "dh": [height]
         }  # fmt: skip
-        in_turn(lambda: self._image.update(data=data), self.pane)
+
+        def change() -> None:
+            self._image.data = data
+            self.figure.visible = True
+
+        in_turn(change, self.pane)
 
     def _set_contrast(self, event: Any) -> None:
         low, high = event.new

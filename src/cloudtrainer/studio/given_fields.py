@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import panel as pn
 
 from cloudtrainer.errors import CalibrationError
-from cloudtrainer.studio.look import CARD, FIELD_CSS
+from cloudtrainer.studio.look import CARD, FIELD_CSS, sentence
 from cloudtrainer.video import Video
 
 _WIDTH = 262
@@ -116,8 +117,10 @@ class GivenFields:
         The widget of each field by its keyword.
     twin : Checkbox
         Whether the video's twin is learned first.
-    calibration, cards : list of Panel objects
-        What is always seen, and what is folded away.
+    calibration : list of widgets
+        What is always seen.
+    note : HTML
+        What was typed for the video before and is still used.
     """
 
     def __init__(self) -> None:
@@ -131,6 +134,10 @@ class GivenFields:
             for one in (*CALIBRATION, *MATERIAL, *PART)
         }
         self.twin = pn.widgets.Checkbox(label=TWIN_LABEL, width=2 * _WIDTH)
+        self.note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10))
+        self._video: Path | None = None
+        for widget in self.widgets.values():
+            widget.param.watch(lambda _: self.note.param.update(object=""), "value")
         self.calibration = [self.widgets[one.name] for one in CALIBRATION]
         self.material_card = pn.Card(
             self._cells(MATERIAL),
@@ -145,10 +152,35 @@ class GivenFields:
             sizing_mode="stretch_width",
         )
 
-    def of_video(self, video: Video) -> None:
-        """Show what the file itself states."""
+    def of_video(self, video: Video, path: Path) -> None:
+        """Show what the file itself states, and take away what was typed for another video alone.
+
+        A part of that video is none of this one. A calibration that was typed stays where this
+        file states none, as in a series of one microscope, and so does the medium: both are said.
+        """
+        is_other = self._video not in (None, path)
         for name in ("pixel_size_um", "frame_interval_s"):
-            self.widgets[name].placeholder = _stated(getattr(video, name))
+            stated = getattr(video, name)
+            self.widgets[name].placeholder = _stated(stated)
+            if is_other and stated:
+                self.widgets[name].value = ""
+        if is_other:
+            for one in PART:
+                self.widgets[one.name].value = ""
+            kept = [
+                f"{one.label} {self.widgets[one.name].value}"
+                for one in (*CALIBRATION, *MATERIAL)
+                if str(self.widgets[one.name].value).strip()
+            ]
+            self.note.object = (
+                sentence(
+                    f"Typed for another video and still used: {', '.join(kept)}. Empty what is not "
+                    "true of this one.", "wrong",
+                )
+                if kept
+                else ""
+            )  # fmt: skip
+        self._video = path
 
     def read(self) -> dict[str, Any]:
         """Return what is given, by the keywords of `analyze`.

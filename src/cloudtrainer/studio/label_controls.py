@@ -97,7 +97,7 @@ class LabelControls:
         right = pn.Column(pn.pane.HTML(sentence(HOW, "help"), width=_RIGHT), self.notice)
         return pn.Column(
             pn.Row(self.video, self.view.contrast),
-            pn.Row(left, self.view.pane, right),
+            pn.FlexBox(left, self.view.pane, right),
             sizing_mode="stretch_width",
         )
 

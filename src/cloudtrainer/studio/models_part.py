@@ -55,6 +55,8 @@ class ModelsPart:
         self.table = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(_TITLES)), titles=_TITLES, show_index=False, selectable=1,
             disabled=True, page_size=_ROWS_SHOWN, sizing_mode="stretch_width",
+            # Cells that could be edited would each catch the Tab key.
+            editors=dict.fromkeys(_TITLES),
             stylesheets=[TABLE_CSS],
             configuration={"columnDefaults": {"headerSort": False}},
             formatters={name: {"type": "plaintext"} for name in _TITLES}
@@ -67,8 +69,8 @@ class ModelsPart:
         self.said = pn.pane.HTML("", sizing_mode="stretch_width")
         self.about = pn.pane.HTML("", sizing_mode="stretch_width")
         self.card = pn.pane.Str(
-            "", sizing_mode="stretch_width",
-            styles={"font-size": "12px", "white-space": "pre-wrap", "overflow-wrap": "anywhere"},
+            "", sizing_mode="stretch_width", styles={"font-size": "12px"},
+            stylesheets=["pre {white-space: pre-wrap; overflow-wrap: anywhere}"],
         )  # fmt: skip
         self.scores = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(_SCORES)), titles=_SCORES, show_index=False, disabled=True,

@@ -8,6 +8,7 @@ import panel as pn
 from cloudtrainer.studio.analysis_part import AnalysisPart
 from cloudtrainer.studio.compare_part import ComparePart
 from cloudtrainer.studio.data_part import DataPart
+from cloudtrainer.studio.keyboard import Keyboard
 from cloudtrainer.studio.label_part import LabelPart
 from cloudtrainer.studio.look import sentence
 from cloudtrainer.studio.models_part import ModelsPart
@@ -37,6 +38,7 @@ class Page:
         self.place = place
         self._there: list[str] = []
         self.uploads = Uploads("upload")
+        self.keyboard = Keyboard()
         self.data = DataPart(place, uploads=self.uploads)
         self._list_is_old = False
         names = ("Label", "Train", "Analyse", "Compare", "Models")
@@ -56,6 +58,7 @@ class Page:
             ),
             self.tabs,
             self.uploads.ears,
+            self.keyboard.ears,
             sizing_mode="stretch_width",
             margin=(0, 12),
         )
@@ -74,8 +77,10 @@ class Page:
             there.append(part.layout)
         self.tabs.param.watch(self._opened, "active")
         self.data.on_change(self._offer_videos)
+        self.data.on_choice(self._choose_video)
         self.data.twin.on_train(self._train_on_twin)
         self.uploads.take_drops()
+        self.keyboard.begin()
         self.label.store.on_saved(self._labels_saved)
         self.models.on_change(self.analysis.show_models)
         self.training.on_end(lambda: pn.state.execute(self._read))
@@ -118,6 +123,15 @@ class Page:
         self.analysis.show_videos(videos)
         self.training.show_videos(self.data.videos)
         self.label.show_videos([one for one in self.data.videos if one.video is not None])
+
+    def _choose_video(self, video: Path) -> None:
+        choices = [self.analysis.video]
+        # One who labels is not disturbed by a file that is dropped meanwhile.
+        if self.tabs.active != _LABEL:
+            choices.append(self.label.controls.video)
+        for choice in choices:
+            if video in choice.options.values():
+                choice.value = video
 
     def _train_on_twin(self, video: Path) -> None:
         self.training.train_on(video)

@@ -117,7 +117,12 @@ def _table(
         shown,
         titles=titles,
         widths={name: widths.get(name, 80) for name in shown.columns},
-        formatters={name: {"type": "textarea"} for name in text},
+        # Numbers as they are: the usual format has six decimals, and shows 2e-8 as 0.
+        formatters={
+            name: {"type": "textarea" if name in text else "plaintext"} for name in shown.columns
+        },
+        # Cells that could be edited would each catch the Tab key.
+        editors=dict.fromkeys(shown.columns),
         stylesheets=[TABLE_CSS, _HEADINGS_CSS],
         show_index=False,
         disabled=True,

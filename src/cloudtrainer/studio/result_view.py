@@ -216,7 +216,10 @@ def _numbers(summary: dict[str, Any]) -> str:
         f"<li>{escape(in_page_words(str(one)))}</li>" for one in summary.get("warnings", [])
     )
     told = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
-    return f'<dl class="row">{cells}</dl>{told}'
+    # An interval of alpha without 1 beside normal diffusion would be a riddle: 95% and 1% differ.
+    because = measured.get("motion_model_because")
+    why = sentence(in_page_words(f"Motion: {because}"), "help") if because else ""
+    return f'<dl class="row">{cells}</dl>{why}{told}'
 
 
 def _estimate(entry: dict[str, Any] | None) -> str:

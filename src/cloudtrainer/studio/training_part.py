@@ -150,6 +150,7 @@ class TrainingPart:
         if living or self._seen != (job.name, str(state)):
             self.log.object = job.log
         if self._seen not in (None, (job.name, str(state))) and not living:
+            self.said.object = ""
             for tell in self._told:
                 tell()
         self._seen = (job.name, str(state))

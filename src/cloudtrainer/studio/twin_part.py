@@ -52,8 +52,8 @@ class TwinPart:
         self._train: list[Callable[[Path], None]] = []
         self.button = pn.widgets.Button(label="Simulate a twin", width=150)
         self.stop_button = pn.widgets.Button(label="Stop", color="danger", width=80, visible=False)
-        self.said = pn.pane.HTML("", width=390, margin=(0, 10))
-        self.entrance = pn.Row(self.button, self.stop_button, self.said)
+        self.said = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10))
+        self.entrance = pn.Row(self.button, self.stop_button, self.said, width=570)
         self.back = pn.widgets.Button(label="Back to the list", width=130, align="end")
         self.train_button = pn.widgets.Button(
             label="Train on this twin", color="primary", width=150, align="end"
@@ -245,7 +245,7 @@ class TwinPart:
             self.layout.extend(
                 [
                     pn.Row(self.back, self.train_button, self.frame, real.contrast),
-                    pn.Row(*sides, self.words),
+                    pn.FlexBox(*sides, self.words),
                     pn.Card(
                         self.picture,
                         title="Intensities, power spectra and profiles of both",

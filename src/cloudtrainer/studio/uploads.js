@@ -1,9 +1,11 @@
 // Sends files to the page's own server, piece by piece as they lie on the disk, one after the
 // other, and shows how far each is. Made once in a tab; every button and the drop share it.
 const uploads = (window.cloudtrainerUploads ??= (() => {
+  const CLOSED_AFTER_MS = 8000;
   const waiting = [];
   let busy = false;
   let shown = null;
+  let refused = false;
 
   const element = (tag, style, parent) => {
     const made = document.createElement(tag);
@@ -11,6 +13,8 @@ const uploads = (window.cloudtrainerUploads ??= (() => {
     parent.appendChild(made);
     return made;
   };
+
+  const hide = () => { shown?.parentElement.remove(); shown = null; refused = false; };
 
   // A list at the lower right, whatever part of the page is open.
   const list = () => {
@@ -24,11 +28,20 @@ const uploads = (window.cloudtrainerUploads ??= (() => {
     element('span', 'flex:1', head).textContent = 'Files';
     const close = element('button', 'font-size:13px', head);
     close.textContent = 'Close';
-    close.onclick = () => { box.remove(); shown = null; };
+    close.onclick = hide;
+    box.close = close;
     const rows = element('div', '', box);
     rows.setAttribute('role', 'status');
     shown = rows;
     return rows;
+  };
+
+  // What was refused stays until it was read; the rest would only hide the page.
+  const closeSoon = () => {
+    const rows = shown;
+    setTimeout(() => {
+      if (shown === rows && !busy && !refused) { hide(); }
+    }, CLOSED_AFTER_MS);
   };
 
   const size = (bytes) => bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB`
@@ -49,6 +62,7 @@ const uploads = (window.cloudtrainerUploads ??= (() => {
         bar.remove();
         text.textContent = words;
         text.style.color = good ? '#007a58' : '#a33b00';
+        refused ||= !good;
         row.scrollIntoView({ block: 'nearest' });
       },
     };
@@ -57,7 +71,7 @@ const uploads = (window.cloudtrainerUploads ??= (() => {
   const next = () => {
     const one = waiting.shift();
     busy = Boolean(one);
-    if (!one) { return; }
+    if (!one) { closeSoon(); return; }
     const { file, row, batch } = one;
     const end = (good, words) => {
       row.end(good, words);

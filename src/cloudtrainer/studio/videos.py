@@ -70,9 +70,10 @@ class ListedVideo:
                 "size": f"{width} x {height} px, {frames} {plural}",
                 "calibration": _calibration(video),
             }
-        count = "none" if labels is None else (
-            f"{len(labels)} on {labels['frame'].nunique()} frames"
-        )  # fmt: skip
+        count = "none"
+        if labels is not None:
+            labelled = labels["frame"].nunique()
+            count = f"{len(labels)} on {labelled} {'frame' if labelled == 1 else 'frames'}"
         # Of what cannot be opened, what to do about it is said when it is chosen.
         state = self.trouble if video is not None else self.trouble.partition(";")[0]
         return {"video": self.path.name, **shown, "labels": count, "state": state}

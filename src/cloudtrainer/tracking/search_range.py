@@ -159,10 +159,12 @@ def range_from_frames(groups: list[tuple[int, NDArray[np.float64]]], memory: int
     speed = float(np.hypot(*fit.flow_px))
     wanted = max(reach + speed, SMALLEST_PX)
     value = min(wanted, neighbour)
+    told = f"{reach:.1f}" != f"{reach + speed:.1f}" or speed > 0.1 * sd
     reason = (
         f"steps have a standard deviation of {sd:.2f} px per axis"
-        + (f" around a mean flow of {speed:.2f} px a frame" if speed > 0.1 * sd else "")
-        + f"; {RANGE_IN_SD:g} standard deviations are {reach:.1f} px."
+        + (f" around a mean flow of {speed:.2f} px a frame" if told else "")
+        + f"; {RANGE_IN_SD:g} standard deviations "
+        + (f"and the flow are {reach + speed:.1f} px." if told else f"are {reach:.1f} px.")
     )
     return SearchRange(
         value_px=float(value),
