@@ -16,8 +16,8 @@ SUPERDIFFUSIVE = "Super-diffusive (active transport)"
 UNDETERMINED = "Undetermined"
 
 LEVEL = 0.01
-# An interval of alpha wider than this, to either side, cannot call motion normal.
-WIDEST_HALF_INTERVAL = 0.2
+# Motion is normal only where the interval of alpha reaches no farther than this from 1.
+FARTHEST_FROM_1 = 0.2
 # A single track below this many displacements is not classified.
 FEWEST_DISPLACEMENTS = 100
 
@@ -69,7 +69,7 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
     Student's t of ``(alpha - 1) / standard_error`` with one degree of freedom less than there
     are particles; the normal distribution where the interval is the model's. With an unknown
     exposure the answer must be the same for a short and for a full exposure. Motion is called
-    normal only where the 95% interval of alpha is within 0.2 of the estimate. Where alpha lies at
+    normal only where the 95% interval of alpha is within 0.2 of 1. Where alpha lies at
     an end of the searched range and has no value, the bootstrap samples beyond 1 are the test.
     """
     for name, given in (("anomalous", anomalous), ("short_lag", short_lag)):
@@ -123,8 +123,11 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
         kind = SUBDIFFUSIVE if alpha.value < 1 else SUPERDIFFUSIVE
         sentence = f"{found} differs from 1 (p = {p_value:.2g}, tested at 1%)."
         return Motion(kind, "anomalous", p_value, sentence)
-    if max(alpha.high - alpha.value, alpha.value - alpha.low) > WIDEST_HALF_INTERVAL:
-        sentence = f"{found} does not differ from 1, but is too uncertain to call motion normal."
+    if max(alpha.high - 1, 1 - alpha.low) > FARTHEST_FROM_1:
+        sentence = (
+            f"{found} does not differ from 1 at the 1% level (p = {p_value:.2g}), but is too "
+            "uncertain to call motion normal."
+        )
         return Motion(UNDETERMINED, "undetermined", p_value, sentence)
     sentence = f"{found} does not differ from 1 at the 1% level (p = {p_value:.2g})."
     return Motion(BROWNIAN, "brownian", p_value, sentence)
