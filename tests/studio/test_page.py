@@ -269,6 +269,9 @@ def test_a_video_is_analysed_and_its_results_are_taken_along(served, place, tmp_
     page.get_by_text("beads.tif").first.wait_for()
     part(page, "Analyse")
     status(page, r"\d+ particles in frame 0 \(the model's own threshold\)")
+    # A reloaded page opens there again, and nothing is told to the browser too early.
+    page.reload()
+    status(page, r"\d+ particles in frame 0 \(the model's own threshold\)")
 
     def count():
         return int(re.search(r"(\d+) particles in frame", page.content_text()).group(1))

@@ -40,7 +40,7 @@ class Page:
         self.uploads = Uploads("upload")
         self.keyboard = Keyboard()
         self.data = DataPart(place, uploads=self.uploads)
-        self._list_is_old = False
+        self._list_is_old = self._is_open = False
         names = ("Label", "Train", "Analyse", "Compare", "Models")
         # The others are made when the first one is there to be seen.
         self._later = [pn.Column(sizing_mode="stretch_width") for _ in names]
@@ -86,8 +86,6 @@ class Page:
         self.training.on_end(lambda: pn.state.execute(self._read))
         self.analysis.show_models()
         await self._read()
-        self._opened(None)
-        self._open_part()
         pn.state.add_periodic_callback(self._look, period=_LOOK_MS)
 
     def _open_part(self) -> None:
@@ -109,6 +107,11 @@ class Page:
         return [path.name for path in files]
 
     def _look(self) -> None:
+        # What is shown from `begin` on is told to the browser before it knows of it.
+        if not self._is_open:
+            self._is_open = True
+            self._open_part()
+            self._opened(None)
         # Of what another tab has added, or another program; one who labels is not disturbed.
         if self.tabs.active != _LABEL and self._names() != self._there:
             pn.state.execute(self._read)
