@@ -152,7 +152,7 @@ class FoundView:
     def _find(self, number: int) -> None:
         # PyTorch is imported when a frame is first looked at: the page is there before.
         from cloudtrainer.detector import load_model
-        from cloudtrainer.studio.preview import Preview
+        from cloudtrainer.studio.preview import Preview, settle
 
         asked = self._asked
         if asked is None:
@@ -162,6 +162,7 @@ class FoundView:
             video, model, polarity = asked
             preview = Preview(Video(video), load_model(model), polarity)
             self._preview, self._preview_of = preview, asked
+            settle()
         preview.find(number, self.threshold.value)
 
     def _draw(self, number: int) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FRAMES_LINKED = 20
 # While the threshold moves, the circles follow, and the links when it rests.
 _REST_S = 0.4
+# Steps are measured in the first frames that hold so many particles: more of them take long.
+_ENOUGH = 3000
 _LEAST_PX, _MOST_PX, _STEP_PX = 0.5, 40.0, 0.1
 
 
@@ -80,6 +82,7 @@ class LinkingView:
         self.tracks = pd.DataFrame()
         self._run: _Run | None = None
         self._working = self._stale = self._quiet = False
+        self._rested: tuple[Any, ...] = ()
         self.range_px.param.watch(self._moved, "value")
         self.from_data.param.watch(self.relink, "value")
         found.on_found(self.relink)
@@ -129,7 +132,9 @@ class LinkingView:
                     self._say(f"Looking at {FRAMES_LINKED} frames for links ...", "help")
                     self.tails.clear()
                     await asyncio.to_thread(self._detect, preview, number)
-                if self._run is None or self._run.of[:3] != self._asked_of(preview, number):
+                asked = self._asked_of(preview, number)
+                if (self._run is None or self._run.of[:3] != asked) and self._rested != asked:
+                    self._rested = asked
                     await asyncio.sleep(_REST_S)
                 if not self._stale:
                     self._draw(preview, await asyncio.to_thread(self._link, preview, number))
@@ -197,7 +202,9 @@ class LinkingView:
             numbers = around(number, len(preview.video))
             tables = [preview.find(one, of[2]).assign(frame=one) for one in numbers]
             detections = pd.concat(tables, ignore_index=True)[["frame", "x", "y"]]
-            self._run = _Run(of, detections, suggest_search_range(detections, memory))
+            last = detections["frame"].iloc[:_ENOUGH].max()
+            measured = detections[detections["frame"] <= last]
+            self._run = _Run(of, detections, suggest_search_range(measured, memory))
         return self._run
 
     def _asked_of(self, preview: "Preview", number: int) -> tuple[Any, ...]:

@@ -1,6 +1,8 @@
 """What a model finds in single frames, at any threshold, before a whole video is analysed."""
 
+import gc
 from dataclasses import dataclass, field
+from functools import cache
 
 import pandas as pd
 
@@ -11,6 +13,16 @@ from cloudtrainer.video import Video
 # Below it a grid model's answers are noise; the page's slider begins here.
 LEAST_THRESHOLD = 0.03
 _FRAMES_KEPT = 64
+
+
+@cache
+def settle() -> None:
+    """Spare what is there from the collection of garbage, once a process.
+
+    Looking through all that PyTorch and Panel hold halts the page for 0.2 s now and then.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass
