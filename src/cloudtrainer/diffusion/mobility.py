@@ -9,21 +9,28 @@ import pandas as pd
 from cloudtrainer.arguments import is_number, listed, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.mobility_doubts import doubts, error_too_large
 from cloudtrainer.diffusion.mobility_tables import (
     effective_row,
-    ends,
     fastest_table,
     fractions_table,
     in_fastest_tenth,
     long_table,
 )
+from cloudtrainer.diffusion.mobility_values import (
+    OF_IMMOBILE,
+    described,
+    effective_diffusivities,
+    msd_table,
+    offset_of,
+    slopes,
+)
 from cloudtrainer.diffusion.msd import (
-    MeanSquaredDisplacement,
     mean_squared_displacement,
     offset_exceeds,
 )
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein, free_diffusion
-from cloudtrainer.diffusion.tracks import Calibration, FloatArray, TrackArrays, track_arrays
+from cloudtrainer.diffusion.tracks import Calibration, track_arrays
 from cloudtrainer.diffusion.transport import TransportLimits, by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
@@ -32,13 +39,7 @@ TIME_SCALES_S = (0.1, 0.3, 1.0, 3.0)
 REFERENCE_S = 1.0
 # Lags of the table of MSDs: as many seconds as MPTHub gives, and no more than so many rows.
 _LONGEST_MSD_S, _MOST_LAGS = 10.0, 1000
-_FEWEST_IMMOBILE = 3
-_OF_IMMOBILE = "immobile particles"
 _ESTIMATES = ("D", "D_low", "D_high", "alpha", "alpha_low", "alpha_high")
-# Shares of tracks from which on a reader must know of them.
-_WORTH_SAYING = 0.1
-# Weights that change a mean by less are of no matter to it.
-_WORTH_WEIGHING = 0.05
 # No localisation error is larger.
 _MOST_UM = 1e6
 
@@ -89,7 +90,7 @@ class Mobility:
     @property
     def immobile_offset_um2(self) -> float | None:
         """The offset, where it is the MSD of immobile particles of the same tracks."""
-        return self.offset_um2 if self.offset_from.endswith(_OF_IMMOBILE) else None
+        return self.offset_um2 if self.offset_from.endswith(OF_IMMOBILE) else None
 
     def table(self) -> pd.DataFrame:
         """Return all numbers of the population in one table, a row a number."""
@@ -182,16 +183,16 @@ def mobility(
     )
     if estimates is None:
         estimates = _estimates(tracks, frame_interval_s, pixel_size_um, exposure_s)
-    found = _described(arrays, msd, frame_interval_s).merge(
+    found = described(arrays, msd, frame_interval_s).merge(
         estimates[["particle", *_ESTIMATES]], on="particle", how="left"
     )
     found["class"], found["why_undetermined"] = classify(found, reference_s, limits)
-    found["slope"] = _slopes(msd, reference)
+    found["slope"] = slopes(msd, reference)
     found["class_by_slope"] = by_slope(found["slope"].to_numpy(), limits)
     if localisation_error_um is not None:
         offset, offset_from = 4 * localisation_error_um**2, "the localisation error given"
     else:
-        offset, offset_from = _offset(
+        offset, offset_from = offset_of(
             msd, found["class"] == "immobile", tracks, frame_interval_s, pixel_size_um, exposure_s
         )
     too_large = localisation_error_um is not None and offset_exceeds(msd, offset)
@@ -199,7 +200,7 @@ def mobility(
     if reference > len(msd.lag) and reached:
         reference = reached[-1]
     effective = {
-        lag: _effective(msd, lag, np.nan if too_large else offset)
+        lag: effective_diffusivities(msd, lag, np.nan if too_large else offset)
         for lag in sorted({*wanted, reference})
     }
     people = populations(found["frames"].to_numpy(np.float64), seed)
@@ -219,18 +220,18 @@ def mobility(
         effective=table,
         fractions=fractions,
         fastest=fastest.assign(time_scale_s=reference * frame_interval_s),
-        msd=_msd_table(msd),
+        msd=msd_table(msd),
         offset_um2=offset,
         offset_from=offset_from,
         reference_s=reference * frame_interval_s,
         free=free,
         limits=limits,
         warnings=(
-            _too_large(localisation_error_um, msd)
+            error_too_large(localisation_error_um, msd)
             if too_large and localisation_error_um is not None
             else ()
         )
-        + _warnings(
+        + doubts(
             found,
             effective[reference],
             table.iloc[:0] if too_large else table,
@@ -270,15 +271,6 @@ def _check_estimates(estimates: pd.DataFrame | None) -> None:
         )
 
 
-def _too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str, ...]:
-    return (
-        f"The static error given ({error_um:g} um) is larger than the particles' whole motion: 4 "
-        f"times its square is {4 * error_um**2:.3g} um^2, and their MSD at the first lag "
-        f"{msd.ensemble[0]:.3g} um^2. Effective diffusivities are not given; check the error and "
-        "its unit.",
-    )
-
-
 def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None) -> None:
     for name, value in (("frame_interval_s", frame_interval_s), ("pixel_size_um", pixel_size_um)):
         if not (is_number(value) and value > 0):
@@ -303,112 +295,3 @@ def _estimates(
         for estimate in (estimate_diffusion, estimate_anomalous)
     ]
     return parts[0].merge(parts[1], on="particle", how="outer")
-
-
-def _described(
-    arrays: TrackArrays, msd: MeanSquaredDisplacement, frame_interval_s: float
-) -> pd.DataFrame:
-    """Return what tracks of two positions or more are, in the order of `msd`."""
-    long = arrays.lengths > 1
-    first, last = arrays.frame[arrays.start[:-1]][long], arrays.frame[arrays.start[1:] - 1][long]
-    return pd.DataFrame(
-        {
-            "particle": msd.particle,
-            "first_frame": first,
-            "frames": arrays.lengths[long],
-            "duration_s": (last - first) * frame_interval_s,
-        }
-    )
-
-
-def _offset(
-    msd: MeanSquaredDisplacement,
-    immobile: pd.Series,
-    tracks: pd.DataFrame,
-    frame_interval_s: float,
-    pixel_size_um: float,
-    exposure_s: float | None,
-) -> tuple[float, str]:
-    chosen = immobile.to_numpy()
-    if chosen.sum() >= _FEWEST_IMMOBILE:
-        pairs = msd.pairs[chosen, :3]
-        sums = np.nan_to_num(msd.per_track[chosen, :3]) * pairs
-        return float(sums.sum() / pairs.sum()), f"the MSD of {chosen.sum()} {_OF_IMMOBILE}"
-    D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, exposure_s, interval="model")
-    if np.isfinite(D.offset):
-        return D.offset, "the Brownian estimate of the ensemble"
-    return 0.0, "nothing: there is no estimate of it"
-
-
-def _effective(msd: MeanSquaredDisplacement, lag: int, offset: float) -> FloatArray:
-    if lag > len(msd.lag):
-        return np.full(len(msd.particle), np.nan)
-    return np.asarray((msd.per_track[:, lag - 1] - offset) / (4 * msd.lag_time[lag - 1]))
-
-
-def _slopes(msd: MeanSquaredDisplacement, reference: int) -> FloatArray:
-    """Return the slope of ln MSD against ln lag of each track.
-
-    Over the lags up to the reference time, and to a quarter of the track where that is shorter, but
-    of three lags at least.
-    """
-    lags = min(max(reference, 3), len(msd.lag))
-    value, pairs = msd.per_track[:, :lags], msd.pairs
-    longest = np.where(pairs > 0, msd.lag, 0).max(axis=1, initial=0)
-    used = msd.lag[:lags] <= np.maximum(longest / 4, 3)[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        y = np.log(value)
-        used &= np.isfinite(y)
-        x = np.broadcast_to(np.log(msd.lag[:lags]), y.shape)
-        y = np.where(used, y, 0.0)
-        number = used.sum(axis=1)
-        x = np.where(used, x - (x * used).sum(axis=1, keepdims=True) / number[:, None], 0.0)
-        slope = (x * y).sum(axis=1) / (x**2).sum(axis=1)
-    return np.asarray(np.where(number >= 3, slope, np.nan))
-
-
-def _msd_table(msd: MeanSquaredDisplacement) -> pd.DataFrame:
-    table = pd.DataFrame(msd.per_track.T, columns=[str(name) for name in msd.particle])
-    table.insert(0, "lag_s", msd.lag_time)
-    return table
-
-
-def _warnings(
-    found: pd.DataFrame,
-    values: FloatArray,
-    table: pd.DataFrame,
-    fractions: pd.DataFrame,
-    reference: int,
-    frame_interval_s: float,
-    free: StokesEinstein | None,
-) -> tuple[str, ...]:
-    said = list(free.warnings) if free is not None else []
-    unreached = table.loc[table["particles"] == 0, "time_scale_s"]
-    if len(unreached):
-        named = ", ".join(f"{time:.3g} s" for time in unreached)
-        said.append(f"No track is long enough for an effective diffusivity at {named}.")
-    short = ~np.isfinite(values)
-    if len(found) and _WORTH_SAYING < short.mean() < 1:
-        quick = found.loc[short, "D"].median() / found.loc[~short, "D"].median()
-        than = f"; their median D is {quick:.2g} times that of the others" if quick > 0 else ""
-        said.append(
-            f"{short.sum()} of {len(found)} tracks are too short for the effective diffusivity at "
-            f"{reference * frame_interval_s:.3g} s and are not in it{than}."
-        )
-    for row in table.to_dict("records"):
-        value, low, high = ends(row, "frame_over_particle")
-        if (high < 1 or low > 1) and abs(value - 1) > _WORTH_WEIGHING:
-            said.append(
-                f"Weighted by frames, the mean effective diffusivity at {row['time_scale_s']:.3g} "
-                f"s is {value:.2f} ({low:.2f} to {high:.2f}) times that of equal weights: length "
-                "and speed of the tracks go together. Say which weights you quote."
-            )
-            break
-    unknown = fractions.set_index("class").loc["undetermined"]
-    if unknown["by_particle"] > _WORTH_SAYING:
-        said.append(
-            f"{unknown['by_particle']:.0%} of the tracks ({unknown['by_frame']:.0%} by frames) are "
-            "too short or too noisy for a class of transport: the other fractions are not those of "
-            "the whole population."
-        )
-    return tuple(said)

@@ -1,0 +1,66 @@
+"""What a reader of mobilities must know of them."""
+
+import numpy as np
+import pandas as pd
+
+from cloudtrainer.diffusion.mobility_tables import ends
+from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
+from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
+from cloudtrainer.diffusion.tracks import FloatArray
+
+# Shares of tracks from which on a reader must know of them.
+_WORTH_SAYING = 0.1
+# Weights that change a mean by less are of no matter to it.
+_WORTH_WEIGHING = 0.05
+
+
+def error_too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str, ...]:
+    """Say that a static error that was given cannot be."""
+    return (
+        f"The static error given ({error_um:g} um) is larger than the particles' whole motion: 4 "
+        f"times its square is {4 * error_um**2:.3g} um^2, and their MSD at the first lag "
+        f"{msd.ensemble[0]:.3g} um^2. Effective diffusivities are not given; check the error and "
+        "its unit.",
+    )
+
+
+def doubts(
+    found: pd.DataFrame,
+    values: FloatArray,
+    table: pd.DataFrame,
+    fractions: pd.DataFrame,
+    reference: int,
+    frame_interval_s: float,
+    free: StokesEinstein | None,
+) -> tuple[str, ...]:
+    """Say what is too short, what the weights change, and what the fractions do not tell."""
+    said = list(free.warnings) if free is not None else []
+    unreached = table.loc[table["particles"] == 0, "time_scale_s"]
+    if len(unreached):
+        named = ", ".join(f"{time:.3g} s" for time in unreached)
+        said.append(f"No track is long enough for an effective diffusivity at {named}.")
+    short = ~np.isfinite(values)
+    if len(found) and _WORTH_SAYING < short.mean() < 1:
+        quick = found.loc[short, "D"].median() / found.loc[~short, "D"].median()
+        than = f"; their median D is {quick:.2g} times that of the others" if quick > 0 else ""
+        said.append(
+            f"{short.sum()} of {len(found)} tracks are too short for the effective diffusivity at "
+            f"{reference * frame_interval_s:.3g} s and are not in it{than}."
+        )
+    for row in table.to_dict("records"):
+        value, low, high = ends(row, "frame_over_particle")
+        if (high < 1 or low > 1) and abs(value - 1) > _WORTH_WEIGHING:
+            said.append(
+                f"Weighted by frames, the mean effective diffusivity at {row['time_scale_s']:.3g} "
+                f"s is {value:.2f} ({low:.2f} to {high:.2f}) times that of equal weights: length "
+                "and speed of the tracks go together. Say which weights you quote."
+            )
+            break
+    unknown = fractions.set_index("class").loc["undetermined"]
+    if unknown["by_particle"] > _WORTH_SAYING:
+        said.append(
+            f"{unknown['by_particle']:.0%} of the tracks ({unknown['by_frame']:.0%} by frames) are "
+            "too short or too noisy for a class of transport: the other fractions are not those of "
+            "the whole population."
+        )
+    return tuple(said)
