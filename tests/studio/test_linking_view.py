@@ -63,7 +63,7 @@ def test_the_range_is_suggested_from_the_frames_and_moved_by_hand(part):
 
 def test_moving_the_range_detects_nothing_anew(part, monkeypatch):
     part.look()
-    monkeypatch.setattr(part.found.preview, "_detect", None)
+    monkeypatch.setattr(part.found.preview, "_frames", None)
     part.linking.range_px.value = 12.0
     part.linking.look()
     assert "up to 12.0 px" in part.linking.said.object

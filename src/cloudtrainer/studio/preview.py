@@ -2,12 +2,13 @@
 
 import gc
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import pandas as pd
 
 from cloudtrainer.detector import ParticleDetector
-from cloudtrainer.inference import Polarity, polarity_sign, read_stacks, video_maximum
+from cloudtrainer.inference import Polarity
+from cloudtrainer.studio.single_frames import SingleFrames
 from cloudtrainer.video import Video
 
 # Below it a grid model's answers are noise; the page's slider begins here.
@@ -46,10 +47,12 @@ class Preview:
     video: Video
     model: ParticleDetector
     polarity: Polarity = "auto"
-    _sign: int = 0
-    _maximum: float | None = None
     _limit: float = 1.0
     _kept: dict[int, pd.DataFrame] = field(default_factory=dict)
+
+    @cached_property
+    def _frames(self) -> SingleFrames:
+        return SingleFrames(self.video, self.model, self.polarity)
 
     def find(self, number: int, threshold: float) -> pd.DataFrame:
         """Return ``x, y, probability`` of what is found in a frame.
@@ -69,7 +72,7 @@ class Preview:
         kept = self._kept
         found = kept.get(number)
         if found is None:
-            found = kept[number] = self._detect(number, limit)
+            found = kept[number] = self._frames.detect(number, limit, fit=False)
             while len(kept) > _FRAMES_KEPT:
                 kept.pop(next(iter(kept)), None)
         return found[found["probability"] >= threshold]
@@ -77,18 +80,3 @@ class Preview:
     def knows(self, number: int) -> bool:
         """Tell whether another threshold of this frame takes no time."""
         return number in self._kept and self._limit == LEAST_THRESHOLD
-
-    def _detect(self, number: int, limit: float) -> pd.DataFrame:
-        if self._sign == 0:
-            self._sign = polarity_sign(self.model, self.video, self.polarity)
-            if self.model.normalisation == "video_maximum":
-                self._maximum = video_maximum(self.video)
-        ((frames, margins),) = read_stacks(self.video, [number], self.model.context_frames)
-        return self.model.detect(
-            frames,
-            polarity=self._sign,
-            video_maximum=self._maximum,
-            threshold=limit,
-            margins=margins,
-            fit=False,
-        )

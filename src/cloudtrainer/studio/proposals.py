@@ -1,19 +1,14 @@
 """Positions that a model proposes as labels of single frames."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from cloudtrainer.detector import ParticleDetector
-from cloudtrainer.detector.photon_fit import Appearance
 from cloudtrainer.evaluation import match_detections
-from cloudtrainer.inference import (
-    polarity_sign,
-    read_stacks,
-    video_appearance,
-    video_maximum,
-)
 from cloudtrainer.studio.preview import LEAST_THRESHOLD
+from cloudtrainer.studio.single_frames import SingleFrames
 from cloudtrainer.studio.suggestions import expected_wrong_calls
 from cloudtrainer.video import Video
 
@@ -35,22 +30,17 @@ class Proposer:
 
     video: Video
     model: ParticleDetector
-    _sign: int = field(init=False)
-    _maximum: float | None = field(init=False, default=None)
-    _appearance: Appearance | None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:
-        self._sign = polarity_sign(self.model, self.video)
-        if self.model.normalisation == "video_maximum":
-            self._maximum = video_maximum(self.video)
-        self._appearance = video_appearance(self.model, self.video, self._sign)
+    @cached_property
+    def _frames(self) -> SingleFrames:
+        return SingleFrames(self.video, self.model)
 
     def propose(self, number: int) -> pd.DataFrame:
         """Return ``x, y, probability`` of what the model finds in a frame, as an analysis does.
 
         Its threshold is the model's own, and positions are refined by a fit to the photons.
         """
-        return self._detect(number, self.model.threshold, fit=True)
+        return self._frames.detect(number, self.model.threshold, fit=True)
 
     def doubt(self, number: int) -> float:
         """Return how many of its calls in a frame the model expects to be wrong.
@@ -62,20 +52,8 @@ class Proposer:
         """
         grid = self.model.config.model.architecture == "grid"
         limit = LEAST_THRESHOLD if grid else self.model.threshold
-        found = self._detect(number, min(limit, self.model.threshold), fit=False)
+        found = self._frames.detect(number, min(limit, self.model.threshold), fit=False)
         return expected_wrong_calls(found["probability"].to_numpy(), self.model.threshold)
-
-    def _detect(self, number: int, threshold: float, *, fit: bool) -> pd.DataFrame:
-        ((frames, margins),) = read_stacks(self.video, [number], self.model.context_frames)
-        return self.model.detect(
-            frames,
-            polarity=self._sign,
-            video_maximum=self._maximum,
-            threshold=threshold,
-            margins=margins,
-            fit=fit,
-            appearance=self._appearance,
-        )[["x", "y", "probability"]]
 
 
 def unlabelled(proposed: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
