@@ -1,6 +1,7 @@
 """What else differs between the videos of a comparison, and what their number cannot tell."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cloudtrainer.analysis.conditions.recordings import Recording
@@ -139,13 +140,17 @@ def _settings(recordings: Sequence[Recording]) -> list[_Attribute]:
     return [
         _Attribute(
             f"setting {name.replace('_', ' ')}",
-            lambda summary, name=name: summary["config"].get(name),  # type: ignore[misc]
+            partial(_setting, name),
             "",
             "Analyse all videos alike.",
         )
         for name in names
         if name != "seed"
     ]
+
+
+def _setting(name: str, summary: dict[str, Any]) -> Any:
+    return summary["config"].get(name)
 
 
 def _detector(summary: dict[str, Any]) -> str | None:

@@ -108,12 +108,9 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
                 f"{path}, line {line}: has more cells than the header; put a name with "
                 f"{'a semicolon' if sign == ';' else 'a comma'} in quotes"
             )
-    at = [header.index(name) for name in _COLUMNS]
-    return [
-        (line, *(row[place] if place < len(row) else "" for place in at))  # type: ignore[misc]
-        for line, row in lines[1:]
-        if any(row)
-    ]
+    condition, folder = (header.index(name) for name in _COLUMNS)
+    filled = [(line, row + [""] * len(header)) for line, row in lines[1:] if any(row)]
+    return [(line, row[condition], row[folder]) for line, row in filled]
 
 
 def read_recordings(conditions: Mapping[str, Sequence[str | Path]]) -> list[Recording]:
