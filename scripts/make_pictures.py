@@ -29,7 +29,7 @@ PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 PRACTICE = ["--frames", "300", "--particles", "60"]
 CONDITIONS = {"control": "0.5", "gel": "0.3"}
 VIDEOS_EACH = 3
-SHOWN_FRAMES, TAIL_FRAMES, SIDE_PX = 60, 15, 360
+SHOWN_FRAMES, TAIL_FRAMES, SIDE_PX = 40, 15, 280
 # Distinct to colour-blind eyes: Okabe and Ito.
 COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7"]
 
