@@ -9,7 +9,11 @@ import pandas as pd
 from cloudtrainer.arguments import is_number, listed, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
-from cloudtrainer.diffusion.mobility_doubts import doubts, error_too_large
+from cloudtrainer.diffusion.mobility_doubts import (
+    doubts,
+    error_too_large,
+    field_too_small,
+)
 from cloudtrainer.diffusion.mobility_tables import (
     effective_row,
     fastest_table,
@@ -231,6 +235,7 @@ def mobility(
             if too_large and localisation_error_um is not None
             else ()
         )
+        + field_too_small(arrays, table, pixel_size_um)
         + doubts(
             found,
             effective[reference],
