@@ -61,7 +61,7 @@ def test_it_is_installed_from_the_index_a_repository_or_a_path(given, url, monke
     monkeypatch.setattr("subprocess.run", lambda command, check: ran.append(command))
     monkeypatch.chdir(tmp_path)
     source = "".join(cells()[1]["source"])
-    exec(source.replace('REPOSITORY = ""', f"REPOSITORY = {given!r}"), {})
+    exec(re.sub('REPOSITORY = ".*"', f"REPOSITORY = {given!r}", source), {})
     ((*_, wanted),) = ran
     asked = Requirement(wanted)
     assert asked.name == "deeptrack-cloud-trainer"
