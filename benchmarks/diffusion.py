@@ -1,27 +1,31 @@
 """D and alpha of ensembles of simulated tracks, beside version 3.0's fit and the Cramer-Rao bound.
 
-Run it alone: ``python benchmarks/diffusion.py [--repeats N]``. It prints tables and writes
-``benchmarks/results/diffusion.json``.
+Run it alone: ``python benchmarks/diffusion.py [--repeats N]`` (2,000: an hour on two cores).
+It prints tables and writes ``benchmarks/results/diffusion.json``. Coverage is how often a 95%
+interval holds the truth: of the bootstrap over particles, and of the profile likelihood ("model").
 """
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
 
+from _repeats import Repeats, seeds
 from _tracks import DT, PIXEL, REGIMES, bound, brownian, fractional
 from cloudtrainer.diffusion import (
+    Estimate,
     estimate_anomalous,
     estimate_diffusion,
     mean_squared_displacement,
     motion_type,
 )
+
+SEED = 2024
+MIXED = [(50, 0.3), (20, 1.0), (50, 1.0)]
+POWER = [(alpha, q) for alpha in (0.6, 0.85, 1.15) for q in (0.1, 1.0)]
 
 
 def version_3(tracks: pd.DataFrame) -> tuple[float, float]:
@@ -32,122 +36,111 @@ def version_3(tracks: pd.DataFrame) -> tuple[float, float]:
     return float(slope / 4), float(alpha)
 
 
-def summary(values: list[float], truth: float, limit: float) -> dict[str, float]:
-    """Return bias and scatter of estimates of D."""
-    ratio = np.array(values) / truth
-    return {"bias": float(ratio.mean() - 1), "sd_over_bound": float(ratio.std(ddof=1) / limit)}
+def holds(found: Estimate, truth: float) -> bool:
+    """Return whether the interval of an estimate holds the truth."""
+    return bool(found.low <= truth <= found.high)
 
 
-def run_regimes(rng: np.random.Generator, repeats: int) -> list[dict[str, object]]:
+def one_regime(seed: object, number: int) -> dict[str, float]:
+    """Return what is found on one ensemble of a regime, D as a share of the true one."""
+    regime = REGIMES[number]
+    tracks, D = brownian(np.random.default_rng(seed), *regime), regime[2]
+    found = estimate_diffusion(tracks, DT, PIXEL)
+    D_old, alpha_old = version_3(tracks)
+    covariance = estimate_diffusion(tracks, DT, PIXEL, method="cve", interval="model")
+    anomalous = estimate_anomalous(tracks, DT, PIXEL)
+    return {
+        "mle": found.value / D,
+        "cve": covariance.value / D,
+        "v3": D_old / D,
+        "bootstrap_holds": holds(found, D),
+        "model_holds": holds(estimate_diffusion(tracks, DT, PIXEL, interval="model"), D),
+        "alpha": anomalous.alpha.value,
+        "alpha_holds": holds(anomalous.alpha, 1),
+        "anomalous": motion_type(anomalous).motion_model == "anomalous",
+        "v3_normal": 0.95 <= alpha_old <= 1.05,
+    }
+
+
+def run_regimes(repeats: Repeats, count: int) -> list[dict[str, object]]:
     """Return bias, scatter and coverage in the five regimes."""
     rows: list[dict[str, object]] = []
     print(
-        f"D, {repeats} repeats.  bias and sd/bound of: maximum likelihood | covariance-based | "
+        f"D, {count} repeats.  bias and sd/bound of: maximum likelihood | covariance-based | "
         "version 3.0;  coverage of 95% intervals"
     )
-    for regime in REGIMES:
-        D, limit = regime[2], bound(*regime)
-        mle, cve, old, normal, alphas = [], [], [], [], []
-        covered = by_model = alpha_covered = called_normal = 0
-        for _ in range(repeats):
-            tracks = brownian(rng, *regime)
-            found = estimate_diffusion(tracks, DT, PIXEL)
-            mle.append(found.value)
-            covered += found.low <= D <= found.high
-            by_model += abs(found.value - D) <= 1.96 * found.model_standard_error
-            cve.append(estimate_diffusion(tracks, DT, PIXEL, method="cve", interval="model").value)
-            D_old, alpha_old = version_3(tracks)
-            old.append(D_old)
-            normal.append(0.95 <= alpha_old <= 1.05)
-            anomalous = estimate_anomalous(tracks, DT, PIXEL)
-            alphas.append(anomalous.alpha.value)
-            alpha_covered += anomalous.alpha.low <= 1 <= anomalous.alpha.high
-            called_normal += motion_type(anomalous).motion_model != "anomalous"
-        row: dict[str, object] = {
-            "regime": regime,
-            "mle": summary(mle, D, limit),
-            "cve": summary(cve, D, limit),
-            "v3": summary(old, D, limit),
-            "coverage_bootstrap": covered / repeats,
-            "coverage_model": by_model / repeats,
-            "alpha_mean": float(np.mean(alphas)),
-            "alpha_sd": float(np.std(alphas, ddof=1)),
-            "alpha_coverage": alpha_covered / repeats,
-            "not_called_anomalous": called_normal / repeats,
-            "v3_called_normal": float(np.mean(normal)),
-        }
-        rows.append(row)
+    for number, regime in enumerate(REGIMES):
+        found = repeats.of(one_regime, seeds(SEED, number, count), number)
+        mean, sd, limit = found.mean(), found.std(), bound(*regime)
+        rows.append({"regime": regime, "bound": limit, "mean": dict(mean), "sd": dict(sd)})
         figures = "  |  ".join(
-            f"{100 * s['bias']:+.2f}% {s['sd_over_bound']:.2f}"
-            for s in (summary(mle, D, limit), summary(cve, D, limit), summary(old, D, limit))
+            f"{100 * (mean[name] - 1):+.2f}% {sd[name] / limit:.2f}"
+            for name in ("mle", "cve", "v3")
         )
         print(
-            f"{regime[0]:4d} x {regime[1]:3d}  D {D:<5g} sigma {regime[3]:g} R {regime[4]:.2f}   "
-            f"{figures}   bootstrap {covered / repeats:.3f} model {by_model / repeats:.3f}   "
-            f"alpha {np.mean(alphas):.3f} +- {np.std(alphas):.3f} covered "
-            f"{alpha_covered / repeats:.3f}, not called anomalous {called_normal / repeats:.3f} "
-            f"(version 3.0: {np.mean(normal):.2f})",
+            f"{regime[0]:4d} x {regime[1]:3d}  D {regime[2]:<5g} sigma {regime[3]:g} R "
+            f"{regime[4]:.2f}   {figures}   bootstrap {mean['bootstrap_holds']:.3f} model "
+            f"{mean['model_holds']:.3f}   alpha {mean['alpha']:.4f} +- {sd['alpha']:.3f} covered "
+            f"{mean['alpha_holds']:.3f}, called anomalous {mean['anomalous']:.4f} (version 3.0: "
+            f"called normal {mean['v3_normal']:.2f})",
             flush=True,
         )
     return rows
 
 
-def run_mixed(rng: np.random.Generator, repeats: int) -> list[dict[str, object]]:
+def one_mixed(seed: object, particles: int, variation: float) -> dict[str, float]:
+    """Return whether the intervals of one population, whose D differ, hold their mean."""
+    rng = np.random.default_rng(seed)
+    D = rng.gamma(1 / variation**2, 0.5 * variation**2, particles)
+    tracks = brownian(rng, particles, 50, D, 0.03, 0.0)
+    return {
+        "bootstrap": holds(estimate_diffusion(tracks, DT, PIXEL), 0.5),
+        "model": holds(estimate_diffusion(tracks, DT, PIXEL, interval="model"), 0.5),
+    }
+
+
+def run_mixed(repeats: Repeats, count: int) -> list[dict[str, object]]:
     """Return coverage where the particles' D differ."""
     rows: list[dict[str, object]] = []
     print("\nParticles of different D (gamma distributed): coverage of the mean")
-    for particles, variation in ((50, 0.3), (20, 1.0), (50, 1.0)):
-        covered = by_model = 0
-        for _ in range(repeats):
-            D = rng.gamma(1 / variation**2, 0.5 * variation**2, particles)
-            found = estimate_diffusion(brownian(rng, particles, 50, D, 0.03, 0.0), DT, PIXEL)
-            covered += found.low <= 0.5 <= found.high
-            by_model += abs(found.value - 0.5) <= 1.96 * found.model_standard_error
-        rows.append(
-            {
-                "particles": particles,
-                "variation": variation,
-                "coverage_bootstrap": covered / repeats,
-                "coverage_model": by_model / repeats,
-            }
-        )
+    for number, (particles, variation) in enumerate(MIXED):
+        found = repeats.of(one_mixed, seeds(SEED + 1, number, count), particles, variation)
+        mean = dict(found.mean())
+        rows.append({"particles": particles, "variation": variation, "coverage": mean})
         print(
             f"{particles} particles, coefficient of variation {variation:g}: bootstrap "
-            f"{covered / repeats:.3f}, model {by_model / repeats:.3f}",
+            f"{mean['bootstrap']:.3f}, model {mean['model']:.3f}",
             flush=True,
         )
     return rows
 
 
-def run_power(rng: np.random.Generator, repeats: int) -> list[dict[str, object]]:
+def one_power(seed: object, alpha: float, q: float) -> dict[str, float]:
+    """Return what is found on one ensemble of fractional Brownian motion."""
+    sigma = float(np.sqrt(q * 0.1 * DT**alpha))
+    tracks = fractional(np.random.default_rng(seed), 50, 50, 0.1, alpha, sigma)
+    found = estimate_anomalous(tracks, DT, PIXEL)
+    right = "Sub" if alpha < 1 else "Super"
+    return {
+        "alpha": found.alpha.value,
+        "holds": holds(found.alpha, alpha),
+        "recognised": motion_type(found).motion_type.startswith(right),
+    }
+
+
+def run_power(repeats: Repeats, count: int) -> list[dict[str, object]]:
     """Return how often fractional Brownian motion is recognised."""
     rows: list[dict[str, object]] = []
     print("\nalpha, 50 tracks of 50 frames, sigma^2 / (K dt^alpha) = q; exposure unknown")
-    for alpha in (0.6, 0.85, 1.15):
-        for q in (0.1, 1.0):
-            sigma = float(np.sqrt(q * 0.1 * DT**alpha))
-            values, covered, called = [], 0, 0
-            for _ in range(repeats):
-                found = estimate_anomalous(fractional(rng, 50, 50, 0.1, alpha, sigma), DT, PIXEL)
-                values.append(found.alpha.value)
-                covered += found.alpha.low <= alpha <= found.alpha.high
-                kind = motion_type(found).motion_type
-                called += kind.startswith("Sub" if alpha < 1 else "Super")
-            rows.append(
-                {
-                    "alpha": alpha,
-                    "q": q,
-                    "mean": float(np.mean(values)),
-                    "sd": float(np.std(values, ddof=1)),
-                    "coverage": covered / repeats,
-                    "recognised": called / repeats,
-                }
-            )
-            print(
-                f"alpha {alpha:g}, q {q:g}: {np.mean(values):.3f} +- {np.std(values):.3f}, "
-                f"covered {covered / repeats:.3f}, recognised {called / repeats:.2f}",
-                flush=True,
-            )
+    for number, (alpha, q) in enumerate(POWER):
+        found = repeats.of(one_power, seeds(SEED + 2, number, count), alpha, q)
+        mean, sd = found.mean(), found["alpha"].std()
+        rows.append({"true_alpha": alpha, "q": q, "sd": sd, **mean})
+        print(
+            f"alpha {alpha:g}, q {q:g}: {mean['alpha']:.3f} +- {sd:.3f}, covered "
+            f"{mean['holds']:.3f}, recognised {mean['recognised']:.3f}",
+            flush=True,
+        )
     return rows
 
 
@@ -180,16 +173,16 @@ def run_speed(rng: np.random.Generator) -> dict[str, float]:
 def main() -> None:
     """Run everything, print it and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=200, help="repeats of each ensemble")
-    repeats = parser.parse_args().repeats
-    rng = np.random.default_rng(2024)
-    results = {
-        "repeats": repeats,
-        "regimes": run_regimes(rng, repeats),
-        "mixed": run_mixed(rng, repeats),
-        "anomalous": run_power(rng, repeats),
-        "seconds": run_speed(rng),
-    }
+    parser.add_argument("--repeats", type=int, default=2000, help="repeats of each ensemble")
+    count = parser.parse_args().repeats
+    with Repeats() as repeats:
+        results = {
+            "repeats": count,
+            "regimes": run_regimes(repeats, count),
+            "mixed": run_mixed(repeats, count),
+            "anomalous": run_power(repeats, count),
+        }
+    results["seconds"] = run_speed(np.random.default_rng(SEED))
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
     (folder / "diffusion.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -22,15 +22,9 @@ sub- or super-diffusive.
 
 import argparse
 import json
-import os
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
@@ -39,6 +33,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
+from _repeats import Repeats
 from cloudtrainer.analysis.measure import measure
 from cloudtrainer.analysis.source import Given, open_source
 from cloudtrainer.analysis.tracks import track_video
@@ -145,7 +140,7 @@ def crowding(cell: Cell) -> float:
     return float(4.8 * np.sqrt(2 * cell.D * INTERVAL_S) / PIXEL_UM / (nearest / 2))
 
 
-def one_video(cell: Cell, seed: int) -> dict[str, float]:
+def one_video(seed: int, cell: Cell) -> dict[str, float]:
     """Return what both chains make of one video, D as a share of the true one."""
     trackpy.quiet()
     warnings.filterwarnings("ignore", module="trackpy")
@@ -167,10 +162,10 @@ def one_video(cell: Cell, seed: int) -> dict[str, float]:
     }
 
 
-def measured(cell: Cell, number: int, repeats: int, pool: ProcessPoolExecutor) -> dict[str, float]:
+def measured(cell: Cell, number: int, count: int, repeats: Repeats) -> dict[str, float]:
     """Return what both chains gave over the repeats."""
     first = SEED + 1000 * number
-    videos = pd.DataFrame(pool.map(one_video, repeat(cell), range(first, first + repeats)))
+    videos = repeats.of(one_video, range(first, first + count), cell)
     return {
         "bias": videos["ours"].mean() - 1,
         "bias_error": videos["ours"].sem(),
@@ -198,10 +193,10 @@ def main() -> None:
         "held  anomalous | range/half distance, warned | v3.0 bias, sd"
     )
     rows = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with Repeats() as repeats:
         for number in asked.only:
             cell = CELLS[number]
-            row = measured(cell, number, asked.repeats, pool)
+            row = measured(cell, number, asked.repeats, repeats)
             rows.append({**asdict(cell), **row})
             print(
                 f"{cell.D:<6} {cell.particles:9d} {cell.photons:7.0f} "
