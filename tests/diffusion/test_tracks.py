@@ -13,7 +13,8 @@ from cloudtrainer.diffusion import (
     fit_diffusion_models,
     mean_squared_displacement,
 )
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
 
 

@@ -33,7 +33,7 @@ from cloudtrainer.diffusion import (
     non_gaussian_parameter,
 )
 from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
-from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
+from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are

@@ -6,19 +6,13 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import checked_seed
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.fractional_fit import fit_tracks
 from cloudtrainer.diffusion.heterogeneity import FEWEST_PARTICLES, only
+from cloudtrainer.diffusion.steps import steps_of, still_axes
 from cloudtrainer.diffusion.surface import FractionalSurface
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    steps_of,
-    still_axes,
-    track_arrays,
-)
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 # Shorter tracks hardly know their exponent.
 FEWEST_FRAMES = 20

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import choice
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.fractional_fit import end_of_search, fit_ensemble, fit_tracks
@@ -18,15 +19,9 @@ from cloudtrainer.diffusion.resample import (
     scatters,
     student_quantile,
 )
+from cloudtrainer.diffusion.steps import Steps, steps_of, still_axes, why_without_motion
 from cloudtrainer.diffusion.surface import FractionalSurface
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    Steps,
-    steps_of,
-    still_axes,
-    track_arrays,
-    why_without_motion,
-)
+from cloudtrainer.diffusion.tracks import track_arrays
 
 Interval = Literal["bootstrap", "model"]
 

@@ -6,12 +6,14 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.motion_decision import LEVEL, MotionModel, alike, decide
 from cloudtrainer.diffusion.motion_fit import MotionFits, fit_tracks
 from cloudtrainer.diffusion.motion_lattice import MotionLattice, motion_lattice
 from cloudtrainer.diffusion.motion_together import fit_together
-from cloudtrainer.diffusion.tracks import Calibration, FloatArray, Steps, steps_of, track_arrays
+from cloudtrainer.diffusion.steps import Steps, steps_of
+from cloudtrainer.diffusion.tracks import FloatArray, track_arrays
 
 # A track of fewer displacements, in all its gap-free runs of `SHORTEST_RUN`, says too little.
 FEWEST_DISPLACEMENTS = 10

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.brownian import fit_ensemble, fit_tracks
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.covariance import covariance_estimates, displacement_sums
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import (
@@ -17,14 +18,8 @@ from cloudtrainer.diffusion.resample import (
     interval_error,
     scatters,
 )
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    Steps,
-    steps_of,
-    still_axes,
-    track_arrays,
-    why_without_motion,
-)
+from cloudtrainer.diffusion.steps import Steps, steps_of, still_axes, why_without_motion
+from cloudtrainer.diffusion.tracks import track_arrays
 
 Method = Literal["mle", "cve"]
 Interval = Literal["bootstrap", "model"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, Steps
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 
 # A track is cut into blocks of at most this many displacements: the cost grows with its square.
 LONGEST_BLOCK = 256

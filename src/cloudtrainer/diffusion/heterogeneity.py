@@ -6,20 +6,15 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.diffusion.brownian import fit_tracks, likelihoods_of_tracks
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.resample import (
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
     student_quantile,
 )
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    steps_of,
-    track_arrays,
-)
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 FEWEST_PARTICLES = 12
 # Two estimates of D from one track need this many displacements between them and around.
