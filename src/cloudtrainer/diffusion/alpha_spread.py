@@ -8,8 +8,9 @@ import pandas as pd
 from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional import blocks_of
-from cloudtrainer.diffusion.fractional_fit import fit_tracks
+from cloudtrainer.diffusion.fractional_tracks import fit_tracks
 from cloudtrainer.diffusion.heterogeneity import FEWEST_PARTICLES, only
+from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95
 from cloudtrainer.diffusion.steps import steps_of, still_axes
 from cloudtrainer.diffusion.surface import FractionalSurface
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
@@ -19,8 +20,6 @@ FEWEST_FRAMES = 20
 _MOST_PARTICLES = 1000
 # Standard deviations that are tried; at the largest, exponents are anything from 0 to 2.
 _SPREADS = np.linspace(0.0, 0.8, 161)
-# Log-likelihood that 95% of the chi-square distribution with one degree of freedom lies below.
-_HALF_CHI2 = 1.9207294103470446
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def alpha_spread(
     with np.errstate(divide="ignore"):
         of_spread = np.log(share.sum(axis=1))
     best = int(np.argmax(of_spread))
-    inside = np.flatnonzero(of_spread >= of_spread[best] - _HALF_CHI2)
+    inside = np.flatnonzero(of_spread >= of_spread[best] - HALF_CHI2_95)
     if inside[-1] == len(_SPREADS) - 1:
         return without("the tracks are too short to tell how their exponents differ")
     return AlphaSpread(

@@ -10,7 +10,8 @@ from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.fractional import blocks_of
-from cloudtrainer.diffusion.fractional_fit import end_of_search, fit_ensemble, fit_tracks
+from cloudtrainer.diffusion.fractional_ensemble import end_of_search, fit_ensemble
+from cloudtrainer.diffusion.fractional_tracks import fit_tracks
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
     NORMAL_95,
@@ -224,18 +225,20 @@ def _ensemble(
         weights = bootstrap_weights(particles, seed) if resampled else None
         surface = _surface(steps, calibration)
         found = fit_ensemble(surface, steps.stride, weights)
-        alpha = float(found.fit.alpha[0])
-        K = float(np.exp(found.fit.log_coefficient[0] - alpha * log_tau)) * to_square
+        alpha = found.alpha
+        K = float(np.exp(found.log_coefficient - alpha * log_tau)) * to_square
         # log K in calibrated time is log K - alpha log(tau).
         turn = np.array([-log_tau, 1.0])
         alpha_model = float(np.sqrt(found.covariance[0, 0]))
         K_model = K * float(np.sqrt(turn @ found.covariance @ turn))
         alpha_error, K_error, quantile = alpha_model, K_model, NORMAL_95
-        if weights is not None and not scatters(found.alpha):
+        if weights is not None and not scatters(found.alpha_replicates):
             how = NO_SCATTER
         elif weights is not None:
-            alpha_error = bootstrap_error(found.alpha, particles)
-            K_error = K * bootstrap_error(found.log_coefficient - found.alpha * log_tau, particles)
+            alpha_error = bootstrap_error(found.alpha_replicates, particles)
+            K_error = K * bootstrap_error(
+                found.log_coefficient_replicates - found.alpha_replicates * log_tau, particles
+            )
             quantile = student_quantile(particles)
         elif interval == "bootstrap":
             how = "model (one particle cannot be resampled)"
@@ -243,7 +246,7 @@ def _ensemble(
         alpha_ends = (max(alpha - half, 0.0), min(alpha + half, 2.0))
         ratio = float(np.exp(min(quantile * K_error / K, 700.0))) if K > 0 else np.inf
         K_ends = (K / ratio, K * ratio if K > 0 else 0.0)
-        noise = float(found.fit.variance[0] * (1 - found.fit.motion_part[0]) / 2)
+        noise = found.variance * (1 - found.motion_part) / 2
         fraction = calibration.exposure_fraction(steps.stride)
         if fraction is None:
             offset = 4 * noise * to_square
@@ -253,14 +256,14 @@ def _ensemble(
             if sigma is None:
                 sigma = float(np.sqrt(max(noise, 0.0))) * calibration.length
             blur = 2 * fraction**alpha / ((alpha + 1) * (alpha + 2))
-            offset = 4 * (noise - float(np.exp(found.fit.log_coefficient[0])) * blur) * to_square
+            offset = 4 * (noise - float(np.exp(found.log_coefficient)) * blur) * to_square
         if not found.moves:
             reason = DOES_NOT_MOVE
         else:
             end = end_of_search(alpha)
-            reason = _why_no_power_law(end, found.alpha)
-        if end is not None and len(found.alpha):
-            opposite = (found.alpha >= 1) if end < 1 else (found.alpha <= 1)
+            reason = _why_no_power_law(end, found.alpha_replicates)
+        if end is not None and len(found.alpha_replicates):
+            opposite = (found.alpha_replicates >= 1) if end < 1 else (found.alpha_replicates <= 1)
             p_beyond = float(min(2 * (opposite.sum() + 1) / (len(opposite) + 1), 1.0))
         if reason is not None:
             alpha = K = alpha_error = K_error = alpha_model = K_model = offset = nan
@@ -318,7 +321,7 @@ def _why_no_power_law(end: float | None, replicates: np.ndarray) -> str | None:
 def _alpha_full_exposure(steps: Steps) -> float:
     """Return alpha if the exposure lasted the whole frame interval."""
     surface = FractionalSurface(blocks_of(steps), 1.0 / steps.stride, None)
-    return float(fit_ensemble(surface, steps.stride, None).fit.alpha[0])
+    return fit_ensemble(surface, steps.stride, None).alpha
 
 
 @np.errstate(invalid="ignore", divide="ignore")

@@ -11,6 +11,10 @@ from cloudtrainer.diffusion.fractional import (
 )
 from cloudtrainer.diffusion.tracks import FloatArray
 
+# Log-likelihood by which motion must exceed localisation error alone: half of the 99% quantile of
+# chi-square with two degrees of freedom, exponent and coefficient.
+LEAST_FOR_MOTION = 4.605170185988092
+
 
 class FractionalSurface:
     """Log-likelihoods over (alpha, beta).
