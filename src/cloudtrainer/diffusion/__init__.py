@@ -1,7 +1,8 @@
 """Estimates of diffusion from tracks: MSD, D, anomalous exponent, kind of motion, checks."""
 
 from cloudtrainer.diffusion.alpha_spread import AlphaSpread, alpha_spread
-from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
+from cloudtrainer.diffusion.anomalous import estimate_anomalous
+from cloudtrainer.diffusion.anomalous_ensemble import AnomalousEstimate
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,

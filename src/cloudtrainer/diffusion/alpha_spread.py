@@ -7,12 +7,11 @@ import pandas as pd
 
 from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.calibration import Calibration
-from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.fractional_tracks import fit_tracks
 from cloudtrainer.diffusion.heterogeneity import FEWEST_PARTICLES, only
 from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95
 from cloudtrainer.diffusion.steps import steps_of, still_axes
-from cloudtrainer.diffusion.surface import FractionalSurface
+from cloudtrainer.diffusion.surface import surface_of
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 # Shorter tracks hardly know their exponent.
@@ -120,8 +119,7 @@ def alpha_spread(
         frames = FEWEST_FRAMES * int(stride)
         return without(f"fewer than {FEWEST_PARTICLES} moving tracks have {frames} positions")
     steps = steps_of(only(arrays, numbers), stride)
-    exposure = calibration.exposure_fraction(int(stride)) or 0.0
-    fits = fit_tracks(FractionalSurface(blocks_of(steps), exposure, None), int(stride), 0.0)
+    fits = fit_tracks(surface_of(steps, calibration), int(stride), 0.0)
     if not fits.moves.any():
         return without("the particles do not move beyond their localisation error")
     means, of_pair = _likelihoods(fits.grid, fits.profile)

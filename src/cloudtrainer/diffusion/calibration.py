@@ -74,6 +74,11 @@ class Calibration:
         """``s`` or ``frame``."""
         return "frame" if self.frame_interval_s is None else "s"
 
+    @property
+    def diffusion_unit(self) -> str:
+        """Unit of D; that of K is this with ``^alpha``."""
+        return f"{self.length_unit}^2/{self.time_unit}"
+
     def exposure_fraction(self, stride: int = 1) -> float | None:
         """Return the exposure over `stride` frame intervals, or None when it is unknown."""
         if self.exposure_s is None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.diffusion.calibration import Calibration
-from cloudtrainer.diffusion.fractional import blocks_of
+from cloudtrainer.diffusion.fractional import SHORTEST_RUN, blocks_of
 from cloudtrainer.diffusion.motion_decision import LEVEL, MotionModel, alike, decide
 from cloudtrainer.diffusion.motion_fit import MotionFits, fit_tracks
 from cloudtrainer.diffusion.motion_lattice import MotionLattice, motion_lattice
@@ -17,7 +17,6 @@ from cloudtrainer.diffusion.tracks import FloatArray, track_arrays
 
 # A track of fewer displacements, in all its gap-free runs of `SHORTEST_RUN`, says too little.
 FEWEST_DISPLACEMENTS = 10
-SHORTEST_RUN = 3
 
 
 @dataclass(frozen=True)

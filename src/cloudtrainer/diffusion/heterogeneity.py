@@ -131,7 +131,7 @@ def diffusion_spread(
     arrays = track_arrays(tracks)
     steps_of(arrays, stride)
     to_D = calibration.length**2 / calibration.time
-    unit = f"{calibration.length_unit}^2/{calibration.time_unit}"
+    unit = calibration.diffusion_unit
     sums = _sums(arrays, int(stride))
     long = sums[:, 0] >= _APART * stride + _FEWEST_BEYOND
     particles = int(long.sum())

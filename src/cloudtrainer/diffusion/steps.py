@@ -119,3 +119,20 @@ def why_without_motion(steps: Steps) -> str | None:
             "along one line, whose D over two axes would come out as half of what it is"
         )
     return None
+
+
+def longest_runs(steps: Steps) -> IntArray:
+    """Return the longest gap-free run of displacements of each particle, shape (particles,)."""
+    longest = np.zeros(len(steps.particle), dtype=np.int64)
+    if not len(steps.gap):
+        return longest
+    subtrack = np.repeat(np.arange(len(steps.owner)), np.diff(steps.start))
+    unit = steps.gap == 1
+    ends = ~unit
+    ends[1:] |= np.diff(subtrack) != 0
+    run = np.cumsum(ends)
+    length = np.bincount(run[unit], minlength=run[-1] + 1)
+    owner = np.zeros(len(length), dtype=np.int64)
+    owner[run] = steps.owner[subtrack]
+    np.maximum.at(longest, owner, length)
+    return longest
