@@ -12,10 +12,10 @@ from cloudtrainer.diffusion.checks import (
     displacement_correlations,
 )
 from cloudtrainer.diffusion.classify import MotionClass, classify_motion
+from cloudtrainer.diffusion.diffusion_spread import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.field_of_view import with_distance_to_border
-from cloudtrainer.diffusion.heterogeneity import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
 from cloudtrainer.diffusion.mobility import TIME_SCALES_S, Mobility, check_time_scales, mobility
 from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli

@@ -8,8 +8,8 @@ import pandas as pd
 from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional_tracks import fit_tracks
-from cloudtrainer.diffusion.heterogeneity import FEWEST_PARTICLES, only
 from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95
+from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
 from cloudtrainer.diffusion.steps import steps_of, still_axes
 from cloudtrainer.diffusion.surface import surface_of
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
@@ -21,39 +21,17 @@ _MOST_PARTICLES = 1000
 _SPREADS = np.linspace(0.0, 0.8, 161)
 
 
-@dataclass(frozen=True)
-class AlphaSpread:
-    """Spread of the exponent alpha over the particles.
+@dataclass(frozen=True, kw_only=True)
+class AlphaSpread(Spread):
+    """Spread of the exponent alpha over the particles; `value` is its standard deviation.
 
     Attributes
     ----------
-    value : float
-        Standard deviation of alpha between particles; NaN when there is none, and then `reason`
-        says why. 0 where the particles differ no more than chance lets them.
-    low, high : float
-        95% interval, by likelihood ratio.
     mean : float
         Mean of alpha over the particles, each counting by what its track tells.
-    particles : int
-        What it rests on.
-    stride : int
-        Frames in one displacement.
-    reason : str or None
-        Why there is no estimate.
     """
 
-    value: float
-    low: float
-    high: float
-    mean: float
-    particles: int
-    stride: int = 1
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        if not np.isfinite(self.value):
-            return f"no estimate ({self.reason})"
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+    mean: float = float("nan")
 
 
 def alpha_spread(
@@ -107,18 +85,16 @@ def alpha_spread(
     seed = checked_seed(seed)
     numbers = np.flatnonzero(arrays.lengths >= FEWEST_FRAMES * stride)
     numbers = numbers[_moving(arrays, numbers)]
-    if len(numbers) > _MOST_PARTICLES:
-        generator = np.random.default_rng(seed)
-        numbers = np.sort(generator.choice(numbers, _MOST_PARTICLES, replace=False))
-    particles, nan = len(numbers), float("nan")
+    numbers = drawn(numbers, _MOST_PARTICLES, seed)
+    particles = len(numbers)
 
     def without(reason: str) -> AlphaSpread:
-        return AlphaSpread(nan, nan, nan, nan, particles, int(stride), reason)
+        return AlphaSpread(particles=particles, stride=int(stride), reason=reason)
 
     if particles < FEWEST_PARTICLES:
         frames = FEWEST_FRAMES * int(stride)
         return without(f"fewer than {FEWEST_PARTICLES} moving tracks have {frames} positions")
-    steps = steps_of(only(arrays, numbers), stride)
+    steps = steps_of(arrays.only(numbers), stride)
     fits = fit_tracks(surface_of(steps, calibration), int(stride), 0.0)
     if not fits.moves.any():
         return without("the particles do not move beyond their localisation error")
@@ -145,7 +121,7 @@ def _moving(arrays: TrackArrays, numbers: IntArray) -> np.ndarray:
     """Return which tracks are not at one place, or on one line, in all frames."""
     if not len(numbers):
         return np.zeros(0, dtype=bool)
-    return np.asarray(~still_axes(steps_of(only(arrays, numbers))).any(axis=1))
+    return np.asarray(~still_axes(steps_of(arrays.only(numbers))).any(axis=1))
 
 
 def _likelihoods(grid: FloatArray, profile: FloatArray) -> tuple[FloatArray, FloatArray]:

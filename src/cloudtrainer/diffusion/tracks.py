@@ -47,6 +47,17 @@ class TrackArrays:
         """Positions of each track, shape (tracks,)."""
         return np.diff(self.start)
 
+    def only(self, numbers: IntArray) -> "TrackArrays":
+        """Return the tracks of these numbers, ascending."""
+        kept = np.isin(np.repeat(np.arange(len(self.particle)), self.lengths), numbers)
+        return TrackArrays(
+            particle=self.particle[numbers],
+            start=np.concatenate([[0], np.cumsum(self.lengths[numbers])]).astype(np.int64),
+            frame=self.frame[kept],
+            position=self.position[kept],
+            to_border=None if self.to_border is None else self.to_border[kept],
+        )
+
 
 def as_floats(tracks: pd.DataFrame, column: str) -> FloatArray:
     """Return a column as float64; NaN where it holds no real number.
