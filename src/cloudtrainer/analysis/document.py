@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
-from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
+from cloudtrainer.analysis.material import MaterialFindings
+from cloudtrainer.analysis.material_report import material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source

@@ -8,12 +8,8 @@ import pandas as pd
 
 from cloudtrainer.analysis.columns import columns_table
 from cloudtrainer.analysis.document import video_report
-from cloudtrainer.analysis.material import (
-    Material,
-    MaterialFindings,
-    material_entry,
-    material_findings,
-)
+from cloudtrainer.analysis.material import Material, MaterialFindings, material_findings
+from cloudtrainer.analysis.material_report import material_entry
 from cloudtrainer.analysis.measure import Measurement, measure
 from cloudtrainer.analysis.outputs import finite, write_json, write_table
 from cloudtrainer.analysis.pictures import draw

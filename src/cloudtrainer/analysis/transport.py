@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.analysis.material import Material, MaterialFindings, material_rows
+from cloudtrainer.analysis.material import Material, MaterialFindings
+from cloudtrainer.analysis.material_report import material_rows
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
