@@ -12,7 +12,8 @@ from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.tracks import Tracked
-from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
+from cloudtrainer.analysis.transport import Transport
+from cloudtrainer.analysis.transport_report import transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text

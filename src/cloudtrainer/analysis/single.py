@@ -17,11 +17,9 @@ from cloudtrainer.analysis.result import Analysis
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.transport import (
-    transport_entry,
-    transport_of,
-    write_transport,
-)
+from cloudtrainer.analysis.transport import transport_of
+from cloudtrainer.analysis.transport_files import write_transport
+from cloudtrainer.analysis.transport_report import transport_entry
 from cloudtrainer.analysis.twins import of_another_video, told
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
