@@ -267,11 +267,10 @@ def join(parts: list[Scenes]) -> Scenes:
 
     context = max(part.frames.shape[1] // 2 for part in parts)
     frames = torch.cat([middle_frames(part.frames, context) for part in parts])
-    joined = Scenes(
-        images=frames[:, context],
+    return Scenes.of_frames(
+        frames,
         x=torch.cat([padded(part.x) for part in parts]),
         y=torch.cat([padded(part.y) for part in parts]),
         present=torch.cat([padded(part.present) for part in parts]),
         brightest=torch.cat([part.brightest for part in parts]),
     )
-    return joined.with_frames(frames)

@@ -201,15 +201,13 @@ class LabelledFrames:
             brightest.append(video.brightest)
         x, y, present = _packed(positions)
         device = generator.device
-        frames = torch.as_tensor(np.stack(images), device=device)
-        crops = Scenes(
-            images=frames[:, context_frames],
+        return Scenes.of_frames(
+            torch.as_tensor(np.stack(images), device=device),
             x=torch.as_tensor(x, device=device),
             y=torch.as_tensor(y, device=device),
             present=torch.as_tensor(present, device=device),
             brightest=torch.tensor(brightest, dtype=torch.float32, device=device),
         )
-        return crops.with_frames(frames)
 
     def sources(self, number: int, generator: torch.Generator) -> list[str]:
         """Name the video and the frame of each crop that the same generator would cut."""
@@ -320,15 +318,13 @@ def _stretches(length: int, longest: int = 256) -> list[slice]:
 
 def _scene(image: NDArray[np.float32], xy: NDArray[np.float32], brightest: float) -> Scenes:
     x, y, present = _packed([xy])
-    frames = torch.as_tensor(image)[None]
-    scene = Scenes(
-        images=frames[:, len(image) // 2],
+    return Scenes.of_frames(
+        torch.as_tensor(image)[None],
         x=torch.as_tensor(x),
         y=torch.as_tensor(y),
         present=torch.as_tensor(present),
         brightest=torch.tensor([brightest]),
     )
-    return scene.with_frames(frames)
 
 
 def _packed(
