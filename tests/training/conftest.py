@@ -1,10 +1,15 @@
-"""A small workspace and settings that train in a second or two."""
+"""A small workspace and settings that train in a second or two; helper modules made importable."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
 from cloudtrainer.config import Config, ExperimentSettings
 from cloudtrainer.simulation import simulate_experiment, write_experiment
 from cloudtrainer.workspace import Workspace
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 TINY = {
     "model": {"grid_channels": [8, 12], "unet_channels": [4, 8]},

@@ -16,13 +16,9 @@ from cloudtrainer.training import fit, train
 from cloudtrainer.training.augment import augment, source_side
 from cloudtrainer.training.batches import BatchMaker, join
 from cloudtrainer.training.collect import collect
+from cloudtrainer.training.crops import LabelledFrames, held_out_frames
 from cloudtrainer.training.frame_cache import VideoFrames
-from cloudtrainer.training.labelled import (
-    LabelledFrames,
-    held_out_frames,
-    labelled_video,
-    split_labelled,
-)
+from cloudtrainer.training.labelled import labelled_video, split_labelled
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 from cloudtrainer.training.model_list import list_models
 from cloudtrainer.training.models import compare_models

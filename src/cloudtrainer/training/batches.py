@@ -16,7 +16,7 @@ from cloudtrainer.simulation.optics import draw_simulated_scenes
 from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.simulation.twin import Twin, draw_twin
 from cloudtrainer.training.augment import augment, source_side
-from cloudtrainer.training.labelled import LabelledFrames
+from cloudtrainer.training.crops import LabelledFrames
 
 _Video = TypeVar("_Video", Backdrop, Twin)
 

@@ -16,7 +16,8 @@ from cloudtrainer.evaluation import DetectionScore, match_detections, score_dete
 from cloudtrainer.simulation.optics import draw_simulated_scenes
 from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.simulation.twin import Twin, draw_twin
-from cloudtrainer.training.labelled import LabelledVideo, held_out_frames
+from cloudtrainer.training.crops import held_out_frames
+from cloudtrainer.training.labelled import LabelledVideo
 from cloudtrainer.training.metrics import truth_table
 
 SIMULATED = "simulated scenes"
