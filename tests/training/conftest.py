@@ -58,11 +58,11 @@ def workspace(experiment, tmp_path):
 @pytest.fixture(autouse=True)
 def few_validation_scenes(monkeypatch):
     """Score on two small batches in place of eight large ones."""
-    from cloudtrainer.training import validation
+    from cloudtrainer.training import validation_sets
 
-    monkeypatch.setattr(validation, "_SIMULATED_BATCHES", 2)
-    monkeypatch.setattr(validation, "_SIMULATED_IMAGES", 2)
-    monkeypatch.setattr(validation, "_SIMULATED_SIDE_PX", 48)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_BATCHES", 2)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_IMAGES", 2)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_SIDE_PX", 48)
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from cloudtrainer.training.models import compare_models
 from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.training.rehearsal import keep, kept_videos
 from cloudtrainer.training.start import Start, choose_start
-from cloudtrainer.training.validation import validation_sets
+from cloudtrainer.training.validation_sets import validation_sets
 from cloudtrainer.video import Video
 
 CPU = torch.device("cpu")

@@ -31,12 +31,8 @@ from cloudtrainer.training.start import (
     current_context,
     seeing_neighbours,
 )
-from cloudtrainer.training.validation import (
-    Validation,
-    calibrate,
-    parts_of_an_epoch,
-    validation_sets,
-)
+from cloudtrainer.training.validation import Validation, calibrate
+from cloudtrainer.training.validation_sets import parts_of_an_epoch, validation_sets
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace
 
