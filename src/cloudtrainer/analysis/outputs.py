@@ -73,7 +73,7 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     except OSError as error:
         _remove_empty(made)
         raise WorkspaceError(
-            f"{out}: cannot be written ({_why(error)}); give another folder"
+            f"{out}: cannot be written ({error.strerror or error}); give another folder"
         ) from None
     try:
         yield unfinished
@@ -85,7 +85,8 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
             unfinished.replace(out)
     except OSError as error:
         raise WorkspaceError(
-            f"{out}: could not be written ({_why(error)}); free space, or give another folder"
+            f"{out}: could not be written ({error.strerror or error}); free space, or give another "
+            "folder"
         ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -136,7 +137,3 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
