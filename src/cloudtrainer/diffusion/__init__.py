@@ -12,8 +12,8 @@ from cloudtrainer.diffusion.checks import (
     displacement_correlations,
 )
 from cloudtrainer.diffusion.classify import MotionClass, classify_motion
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
 from cloudtrainer.diffusion.diffusion_spread import DiffusionSpread, diffusion_spread
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.field_of_view import with_distance_to_border
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models

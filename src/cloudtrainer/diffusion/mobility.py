@@ -9,7 +9,7 @@ import pandas as pd
 from cloudtrainer.arguments import is_number, listed, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.calibration import Calibration
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
 from cloudtrainer.diffusion.mobility_doubts import (
     doubts,
     error_too_large,
