@@ -102,8 +102,8 @@ def _why_no_ratio(first: VideoValues, second: VideoValues) -> str:
     doubtful = sum(int((np.fmin(one.value, one.low) <= 0).sum()) for one in (first, second))
     videos = "1 video" if doubtful == 1 else f"{doubtful} videos"
     return (
-        f"no ratio, for in {videos} the value is not above 0 or its 95% interval reaches 0; this is "
-        "the difference"
+        f"no ratio, for in {videos} the value is not above 0 or its 95% interval reaches 0; this "
+        "is the difference"
     )
 
 
