@@ -1,5 +1,9 @@
-"""Labelled frames: which are learned from, which are held out, and crops of them."""
+"""Labelled frames: which are learned from, which are held out, and crops of them.
 
+A frame that was confirmed to hold no particle is one of them, with no position.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -17,6 +21,8 @@ from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.video import Video
 
 _FRAMES_FOR_POLARITY = 20
+# Of the crops of a video, and of all videos: most of what is learned shows particles.
+_MOST_WITHOUT_PARTICLES = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,13 @@ class LabelledVideo:
     numbers : ndarray of int64
         Their numbers in the video.
     positions : list of ndarray
-        x, y of every particle of each frame, float32, (particles, 2), pixels.
+        x, y of every particle of each frame, float32, (particles, 2), pixels; none, (0, 2), where
+        it was confirmed that there is none.
     held_out : ndarray of bool
         Which frames are for validation only.
     polarity : int
-        1 if the labelled particles are brighter than their surroundings, -1 if darker.
+        1 if the labelled particles are brighter than their surroundings, -1 if darker; 1 where
+        there are none.
     brightest : float
         Largest intensity of the video.
     around : Neighbours or None
@@ -61,6 +69,16 @@ class LabelledVideo:
             return [self.images[index]] * (2 * context_frames + 1)
         return self.around.stack(int(self.numbers[index]), context_frames)
 
+    @property
+    def particles(self) -> int:
+        """The number of labels."""
+        return sum(len(xy) for xy in self.positions)
+
+    @property
+    def scores(self) -> bool:
+        """Whether a held-out frame has particles: what is found in others has no recall."""
+        return any(len(self.positions[index]) > 0 for index in np.flatnonzero(self.held_out))
+
     def frame_numbers(self, held_out: bool) -> list[int]:
         """Return the labelled frames of one of the two parts."""
         return [int(number) for number in self.numbers[self.held_out == held_out]]
@@ -73,6 +91,7 @@ def labelled_video(
     stretches: Ranges,
     brightest: float | None = None,
     around: Neighbours | None = None,
+    empty: NDArray[np.int64] | None = None,
 ) -> LabelledVideo:
     """Join the labelled frames of a video with their labels, and find its polarity.
 
@@ -90,8 +109,12 @@ def labelled_video(
         Largest intensity of the whole video; default: that of the labelled frames.
     around : Neighbours, optional
         The labelled frames with those around them.
+    empty : ndarray of int64, optional
+        Numbers of frames that hold no particle; they are among the images.
     """
     numbers = np.unique(labels["frame"].to_numpy(np.int64))
+    if empty is not None:
+        numbers = np.union1d(numbers, empty)
     ordered = labels.sort_values("frame", kind="stable")
     cuts = np.searchsorted(ordered["frame"].to_numpy(), numbers[1:])
     # A label on the outer edge of the last pixel belongs to that pixel.
@@ -128,7 +151,10 @@ def split_labelled(
 
 def _polarity(images: Frames, positions: list[NDArray[np.float32]]) -> int:
     contrast = []
-    for index in range(min(len(images), _FRAMES_FOR_POLARITY)):
+    shown = [index for index, xy in enumerate(positions) if len(xy)]
+    if not shown:
+        return 1
+    for index in shown[:_FRAMES_FOR_POLARITY]:
         frame = images[index].astype(float)
         column, row = positions[index].round().astype(int).T
         inside = frame[row.clip(0, frame.shape[0] - 1), column.clip(0, frame.shape[1] - 1)]
@@ -144,6 +170,8 @@ class LabelledFrames:
     ----------
     videos : list of LabelledVideo
         The videos; each is drawn from equally often, however many of its frames are labelled.
+        Frames without particles, and videos without any, are drawn as often as others, but at most
+        in a quarter of the crops.
     as_filmed : bool
         Leave dark particles dark, as models of versions 2.0 and 3.0 see them; otherwise frames are
         inverted so that particles are bright.
@@ -151,11 +179,17 @@ class LabelledFrames:
 
     videos: list[LabelledVideo]
     as_filmed: bool = False
-    _learned: list[NDArray[np.int64]] = field(init=False)
+    _learned: list["_Drawn"] = field(init=False)
+    _which: "_Drawn" = field(init=False)
 
     def __post_init__(self) -> None:
         self.videos = [video for video in self.videos if not video.held_out.all()]
-        self._learned = [np.flatnonzero(~video.held_out) for video in self.videos]
+        self._learned = [
+            _Drawn(np.flatnonzero(~video.held_out), [len(xy) > 0 for xy in video.positions])
+            for video in self.videos
+        ]
+        with_particles = [video.particles > 0 for video in self.videos]
+        self._which = _Drawn(np.arange(len(self.videos)), with_particles)
 
     def __len__(self) -> int:
         """Return the number of frames that are learned from."""
@@ -225,11 +259,33 @@ class LabelledFrames:
         drawn = torch.rand(number, 4, generator=generator, device=generator.device).cpu().numpy()
         chosen = []
         for video_share, frame_share, right, down in drawn.astype(float):
-            which = int(video_share * len(self.videos))
-            learned = self._learned[which]
-            frame = int(learned[int(frame_share * len(learned))])
+            which = self._which.at(video_share)
+            frame = self._learned[which].at(frame_share)
             chosen.append((which, frame, right, down))
         return chosen
+
+
+class _Drawn:
+    """Numbers to draw from, each equally often, but those without particles not too often."""
+
+    def __init__(self, numbers: NDArray[Any], shows: Sequence[bool]) -> None:
+        some = np.array(shows, bool)[numbers]
+        # First those without particles: without any, one is drawn as if this were not here.
+        self._parts = [part for part in (numbers[~some], numbers[some]) if len(part)]
+        self._share_of_first = 1.0
+        if len(self._parts) == 2:
+            self._share_of_first = min(float((~some).mean()), _MOST_WITHOUT_PARTICLES)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def at(self, share: float) -> int:
+        """Return the number at a place from 0 to below 1."""
+        part, low, high = self._parts[0], 0.0, self._share_of_first
+        if share >= high:
+            part, low, high = self._parts[1], high, 1.0
+        place = int((share - low) / (high - low) * len(part))
+        return int(part[min(place, len(part) - 1)])
 
 
 def _crop(
