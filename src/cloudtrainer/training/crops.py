@@ -1,5 +1,6 @@
 """Scenes cut from labelled frames: crops to learn from, and parts of the frames held out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.training.labelled import LabelledVideo
 
+# Of the crops of a video, and of all videos: most of what is learned shows particles.
+_MOST_WITHOUT_PARTICLES = 0.25
+
 
 @dataclass
 class LabelledFrames:
@@ -20,6 +24,8 @@ class LabelledFrames:
     ----------
     videos : list of LabelledVideo
         The videos; each is drawn from equally often, however many of its frames are labelled.
+        Frames without particles, and videos without any, are drawn as often as others, but at most
+        in a quarter of the crops.
     as_filmed : bool
         Leave dark particles dark, as models of versions 2.0 and 3.0 see them; otherwise frames are
         inverted so that particles are bright.
@@ -27,11 +33,17 @@ class LabelledFrames:
 
     videos: list[LabelledVideo]
     as_filmed: bool = False
-    _learned: list[NDArray[np.int64]] = field(init=False)
+    _learned: list["_Drawn"] = field(init=False)
+    _which: "_Drawn" = field(init=False)
 
     def __post_init__(self) -> None:
         self.videos = [video for video in self.videos if not video.held_out.all()]
-        self._learned = [np.flatnonzero(~video.held_out) for video in self.videos]
+        self._learned = [
+            _Drawn(np.flatnonzero(~video.held_out), [len(xy) > 0 for xy in video.positions])
+            for video in self.videos
+        ]
+        with_particles = [video.particles > 0 for video in self.videos]
+        self._which = _Drawn(np.arange(len(self.videos)), with_particles)
 
     def __len__(self) -> int:
         """Return the number of frames that are learned from."""
@@ -99,11 +111,33 @@ class LabelledFrames:
         drawn = torch.rand(number, 4, generator=generator, device=generator.device).cpu().numpy()
         chosen = []
         for video_share, frame_share, right, down in drawn.astype(float):
-            which = int(video_share * len(self.videos))
-            learned = self._learned[which]
-            frame = int(learned[int(frame_share * len(learned))])
+            which = self._which.at(video_share)
+            frame = self._learned[which].at(frame_share)
             chosen.append((which, frame, right, down))
         return chosen
+
+
+class _Drawn:
+    """Numbers to draw from, each equally often, but those without particles not too often."""
+
+    def __init__(self, numbers: NDArray[Any], shows: Sequence[bool]) -> None:
+        some = np.array(shows, bool)[numbers]
+        # First those without particles: without any, one is drawn as if this were not here.
+        self._parts = [part for part in (numbers[~some], numbers[some]) if len(part)]
+        self._share_of_first = 1.0
+        if len(self._parts) == 2:
+            self._share_of_first = min(float((~some).mean()), _MOST_WITHOUT_PARTICLES)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def at(self, share: float) -> int:
+        """Return the number at a place from 0 to below 1."""
+        part, low, high = self._parts[0], 0.0, self._share_of_first
+        if share >= high:
+            part, low, high = self._parts[1], high, 1.0
+        place = int((share - low) / (high - low) * len(part))
+        return int(part[min(place, len(part) - 1)])
 
 
 def _crop(

@@ -1,4 +1,7 @@
-"""The labelled frames of a video: which are learned from, and which are held out."""
+"""The labelled frames of a video: which are learned from, and which are held out.
+
+A frame that was confirmed to hold no particle is one of them, with no position.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +32,13 @@ class LabelledVideo:
     numbers : ndarray of int64
         Their numbers in the video.
     positions : list of ndarray
-        x, y of every particle of each frame, float32, (particles, 2), pixels.
+        x, y of every particle of each frame, float32, (particles, 2), pixels; none, (0, 2), where
+        it was confirmed that there is none.
     held_out : ndarray of bool
         Which frames are for validation only.
     polarity : int
-        1 if the labelled particles are brighter than their surroundings, -1 if darker.
+        1 if the labelled particles are brighter than their surroundings, -1 if darker; 1 where
+        there are none.
     brightest : float
         Largest intensity of the video.
     around : Neighbours or None
@@ -58,6 +63,16 @@ class LabelledVideo:
             return [self.images[index]] * (2 * context_frames + 1)
         return self.around.stack(int(self.numbers[index]), context_frames)
 
+    @property
+    def particles(self) -> int:
+        """The number of labels."""
+        return sum(len(xy) for xy in self.positions)
+
+    @property
+    def scores(self) -> bool:
+        """Whether a held-out frame has particles: what is found in others has no recall."""
+        return any(len(self.positions[index]) > 0 for index in np.flatnonzero(self.held_out))
+
     def frame_numbers(self, held_out: bool) -> list[int]:
         """Return the labelled frames of one of the two parts."""
         return [int(number) for number in self.numbers[self.held_out == held_out]]
@@ -70,6 +85,7 @@ def labelled_video(
     stretches: Ranges,
     brightest: float | None = None,
     around: Neighbours | None = None,
+    empty: NDArray[np.int64] | None = None,
 ) -> LabelledVideo:
     """Join the labelled frames of a video with their labels, and find its polarity.
 
@@ -87,8 +103,12 @@ def labelled_video(
         Largest intensity of the whole video; default: that of the labelled frames.
     around : Neighbours, optional
         The labelled frames with those around them.
+    empty : ndarray of int64, optional
+        Numbers of frames that hold no particle; they are among the images.
     """
     numbers = np.unique(labels["frame"].to_numpy(np.int64))
+    if empty is not None:
+        numbers = np.union1d(numbers, empty)
     ordered = labels.sort_values("frame", kind="stable")
     cuts = np.searchsorted(ordered["frame"].to_numpy(), numbers[1:])
     # A label on the outer edge of the last pixel belongs to that pixel.
@@ -125,7 +145,10 @@ def split_labelled(
 
 def _polarity(images: Frames, positions: list[NDArray[np.float32]]) -> int:
     contrast = []
-    for index in range(min(len(images), _FRAMES_FOR_POLARITY)):
+    shown = [index for index, xy in enumerate(positions) if len(xy)]
+    if not shown:
+        return 1
+    for index in shown[:_FRAMES_FOR_POLARITY]:
         frame = images[index].astype(float)
         column, row = positions[index].round().astype(int).T
         inside = frame[row.clip(0, frame.shape[0] - 1), column.clip(0, frame.shape[1] - 1)]

@@ -83,7 +83,7 @@ def validation_sets(
             ),
         )
         for video, kind in videos
-        if video.held_out.any()
+        if video.scores
     ]
     sets += [scenes_of_twin(twin, config, context) for twin in twins]
     if sets and config.training.simulated_share == 0:
