@@ -35,7 +35,8 @@ from cloudtrainer.evaluation import localisation_bound_px, match_detections, sco
 from cloudtrainer.training import LabelledVideo, fit, split_labelled
 from cloudtrainer.training.ensemble import member_config
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import calibrate, validation_sets
+from cloudtrainer.training.validation import calibrate
+from cloudtrainer.training.validation_sets import validation_sets
 from cloudtrainer.video import Video
 
 SEED = 80_000

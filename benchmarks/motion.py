@@ -208,7 +208,8 @@ def run_nulls(seed: int, count: int) -> list[dict[str, object]]:
     from cloudtrainer.diffusion.motion_decision import null_probabilities
     from cloudtrainer.diffusion.motion_fit import fit_tracks
     from cloudtrainer.diffusion.motion_lattice import motion_lattice
-    from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+    from cloudtrainer.diffusion.steps import steps_of
+    from cloudtrainer.diffusion.tracks import track_arrays
 
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []

@@ -24,7 +24,7 @@ import torch
 from cloudtrainer.config import CameraSettings, OpticsSettings, SceneSettings
 from cloudtrainer.simulation.optics import Microscope, Placed, compute_stack, draw_optical_scenes
 from cloudtrainer.simulation.optics.deeptrack2 import amplitude_factor
-from cloudtrainer.simulation.scenes import draw_scenes
+from cloudtrainer.simulation.random_scenes import draw_scenes
 
 SIDE_PX = 64
 PARTICLES = 10

@@ -6,7 +6,7 @@ The MSD of beads in four materials, without noise, at about 16 lags a decade up 
 10 ms. Errors of G' and G'' as a share of |G*|: the largest and the median over frequencies, without
 the six lowest and the three highest, which rest on how the MSD goes on.
 
-- transform: `cloudtrainer.diffusion.moduli` (Evans et al. 2009, Phys. Rev. E 80:012501);
+- transform: `cloudtrainer.diffusion.compliance` (Evans et al. 2009, Phys. Rev. E 80:012501);
 - slope: Mason 2000, Rheol. Acta 39:371;
 - slope and curvature: Dasgupta et al. 2002, Phys. Rev. E 65:051505, as common programs have it.
 """
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import gamma
 
-from cloudtrainer.diffusion.moduli import _spread_lags, _Transform
+from cloudtrainer.diffusion.compliance import ComplianceTransform
+from cloudtrainer.diffusion.moduli import _spread_lags
 
 WINDOW = 0.7
 RESULTS = Path(__file__).parent / "results" / "rheology.json"
@@ -57,7 +58,7 @@ def by_slope(time: np.ndarray, compliance: np.ndarray, *, curved: bool) -> np.nd
 
 def main() -> None:
     """Print a line for each material and write JSON."""
-    transform = _Transform(_spread_lags(1000) * 0.01)
+    transform = ComplianceTransform(_spread_lags(1000) * 0.01)
     time, frequency = transform.time, transform.angular_frequency
     rows = {}
     print(f"{'largest (median) error / |G*|':<30} transform       slope           and curvature")

@@ -47,10 +47,11 @@ from cloudtrainer.simulation.camera import photon_noise, read_noise
 from cloudtrainer.simulation.spots import gaussian_spots, render_spots
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.callbacks import quiet_lightning
+from cloudtrainer.training.crops import LabelledFrames
 from cloudtrainer.training.fitting import Fitting
-from cloudtrainer.training.labelled import LabelledFrames, labelled_video
+from cloudtrainer.training.labelled import labelled_video
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import parts_of_an_epoch, validation_sets
+from cloudtrainer.training.validation_sets import parts_of_an_epoch, validation_sets
 
 SEED = 50_000
 SIGMA_PX, BACKGROUND, READ_NOISE = 1.5, 100.0, 2.0

@@ -1,6 +1,7 @@
 """The verb ``compare``: conditions with their folders, in any order, and what is refused."""
 
 import json
+import os
 
 import pytest
 
@@ -62,3 +63,72 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(command, resu
     assert code == 2
     assert said in complaints
     assert not (results / "out").exists()
+
+
+COMPARE = ("compare", "--condition", "a", "r1", "r2", "r3", "--condition", "b", "r4", "r5", "r6")
+
+
+def everything(folder):
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+@pytest.mark.parametrize("state", ["missing", "empty", "overwritten"])
+def test_of_two_comparisons_into_one_folder_one_is_whole_and_the_other_is_told(
+    command, results, monkeypatch, state
+):
+    """The second run begins and ends while the first one draws its report."""
+    out, more = results / "out", ()
+    if state == "empty":
+        out.mkdir()
+    if state == "overwritten":
+        assert command(*COMPARE, "-o", "out")[0] == 0
+        more = ("--overwrite",)
+    from cloudtrainer.analysis.conditions import outputs
+
+    write, won = outputs.write_report, []
+
+    def slowly(path, report):
+        write(path, report)
+        if not won:
+            won.append(True)
+            code, _, complaints = command(*COMPARE[:-1], "-o", "out", *more)
+            won.append((code, complaints, everything(out)))
+
+    monkeypatch.setattr(outputs, "write_report", slowly)
+    code, said, complaints = command(*COMPARE, "-o", "out", *more)
+    if state == "empty":
+        # The folder of the first is seen by the second, which does not begin.
+        assert won[1][0] == 2
+        assert "another run is writing its results there" in won[1][1]
+        assert code == 0
+        assert "r6" in (out / "videos.csv").read_text()
+    else:
+        assert won[1][0] == 0
+        assert (code, said) == (2, "")
+        assert complaints.startswith("error: out: another run wrote its results there")
+        assert complaints.count("\n") == 1
+        assert everything(out) == won[1][2]
+    assert {path.name for path in out.iterdir()} == {
+        "report.html", "comparison.csv", "videos.csv", "comparison.png", "comparison.svg",
+        "methods.txt",
+    }  # fmt: skip
+    assert not list(results.glob(".unfinished-*"))
+
+
+def test_files_are_not_moved_while_another_run_moves_its_own(command, results):
+    assert command(*COMPARE, "-o", "out")[0] == 0
+    out = results / "out"
+    before, claim = everything(out), out / ".moving-results"
+    claim.mkdir()
+    code, _, complaints = command(*COMPARE[:-1], "-o", "out", "--overwrite")
+    assert code == 2
+    assert "another run wrote its results there" in complaints
+    assert everything(out) == before
+    # That of a run that was killed is in nobody's way.
+    os.utime(claim, (1, 1))
+    assert command(*COMPARE, "-o", "out", "--overwrite")[0] == 0
+    assert not claim.exists()

@@ -151,6 +151,7 @@ def test_every_wrong_setting_is_named_at_once():
     ("content", "said"),
     [
         (b"{", "cannot be read as JSON"),
+        (b"[" * 100_000, "cannot be read as JSON"),
         (b"", "cannot be read as JSON"),
         (b"\xff\xfe\x00", "cannot be read as JSON"),
         (b"[1, 2]", "expected an object"),

@@ -182,6 +182,21 @@ class Workspace:
                 labels[video] = file
         return labels
 
+    def labels_csv(self, video: Path, labels: Path | None) -> Path:
+        """Return the CSV file of a video's labels: the one that is there, or is to be written.
+
+        Parameters
+        ----------
+        video : Path
+            The video's file or folder.
+        labels : Path or None
+            Its file of labels, in any format; None: it has none.
+        """
+        if labels is not None and labels.suffix.lower() == ".csv":
+            return labels
+        stem = video.name if video.is_dir() else video.stem
+        return self.annotations / f"{stem}{_LABEL_ENDINGS[0]}"
+
     def model_folders(self) -> list[Path]:
         """Return the exported models, oldest first."""
         return model_versions(self.models)

@@ -9,8 +9,8 @@ import pytest
 from bright_spots import brownian_tracks
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.agreement import agreed, contradict
 from cloudtrainer.analysis.kinds import kinds_table
-from cloudtrainer.analysis.measure import _agreed, _contradict
 from cloudtrainer.diffusion import classify_motion, estimate_anomalous, motion_type
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -40,14 +40,14 @@ def test_where_the_exponent_contradicts_the_likelihoods_its_test_holds():
     tracks = brownian_tracks(25, 60, 1.0, noise_px=0.3, seed=4)
     motion = motion_type(estimate_anomalous(tracks, None, None))
     found = classify_motion(tracks, None, None)
-    assert _agreed(motion, found) is found
+    assert agreed(motion, found) is found
     confined = replace(found, motion_model="confined", confinement_radius=2.0)
-    kept = _agreed(motion, confined)
+    kept = agreed(motion, confined)
     assert kept.motion_model == motion.motion_model == "brownian"
     assert kept.confinement_radius != kept.confinement_radius
     assert kept.sentence == motion.sentence
-    assert _contradict(motion, confined)
-    assert not _contradict(motion, found)
+    assert contradict(motion, confined)
+    assert not contradict(motion, found)
 
 
 def test_an_exponent_that_decides_nothing_contradicts_nothing():
@@ -55,8 +55,8 @@ def test_an_exponent_that_decides_nothing_contradicts_nothing():
     motion = motion_type(estimate_anomalous(tracks, None, None))
     motion = replace(motion, motion_type="Undetermined", motion_model="undetermined")
     found = classify_motion(tracks, None, None)
-    assert not _contradict(motion, found)
-    kept = _agreed(motion, found)
+    assert not contradict(motion, found)
+    kept = agreed(motion, found)
     assert kept.motion_model == "undetermined"
     assert kept.sentence == f"{motion.sentence} {found.sentence}"
 

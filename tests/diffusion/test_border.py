@@ -9,7 +9,8 @@ from cloudtrainer.diffusion import (
     estimate_diffusion,
     with_distance_to_border,
 )
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import ConfigError, LabelError
 
 STEP_PX = 3.0

@@ -10,7 +10,8 @@ from cloudtrainer.diffusion.fractional import blocks_of
 from cloudtrainer.diffusion.motion_lattice import motion_lattice
 from cloudtrainer.diffusion.motion_together import fit_together
 from cloudtrainer.diffusion.relaxation import columns_of, well_forms
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, LabelError
 
 DT, PIXEL = 1 / 30, 0.1

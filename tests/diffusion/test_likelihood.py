@@ -13,7 +13,8 @@ from cloudtrainer.diffusion.fractional import (
     toeplitz_forms,
 )
 from cloudtrainer.diffusion.likelihood import pad_steps, quadratic_forms
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 
 
 def gappy_tracks(seed: int, kept: float = 0.7) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from cloudtrainer.diffusion import (
     fit_diffusion_models,
     mean_squared_displacement,
 )
-from cloudtrainer.diffusion.tracks import steps_of, track_arrays
+from cloudtrainer.diffusion.steps import longest_runs, steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
 
 
@@ -40,6 +41,23 @@ def test_a_stride_gives_all_phases():
     assert steps.gap.tolist() == [1, 1, 1, 1]
     assert steps.displacement[:, 0].tolist() == [4.0, 4.0, 4.0, 4.0]
     assert steps.owner.tolist() == [0, 0]
+
+
+def test_some_of_the_tracks_keep_their_rows_and_their_distance_to_the_border():
+    tracks = pd.concat([straight([0, 1, 2], particle=n) for n in (3, 5, 9)])
+    arrays = track_arrays(tracks.assign(to_border_px=np.arange(9.0)))
+    some = arrays.only(np.array([0, 2]))
+    assert some.particle.tolist() == [3, 9]
+    assert some.start.tolist() == [0, 3, 6]
+    assert some.frame.tolist() == [0, 1, 2, 0, 1, 2]
+    assert some.position[3:].tolist() == arrays.position[6:].tolist()
+    assert some.to_border.tolist() == [0, 1, 2, 6, 7, 8]
+
+
+def test_the_longest_gap_free_run_is_that_of_any_phase():
+    tracks = pd.concat([straight([0, 1, 3, 4, 5, 9]), straight([0, 2, 4, 6], particle=8)])
+    assert longest_runs(steps_of(track_arrays(tracks))).tolist() == [2, 0]
+    assert longest_runs(steps_of(track_arrays(tracks), stride=2)).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,45 @@ def test_an_interval_that_reaches_zero_is_not_made_in_logarithms():
     assert contrast(videos, values(0.4, 0.5, 0.6)).kind == "difference"
 
 
+@pytest.mark.parametrize(
+    ("value", "low"),
+    [((0.01, -0.02, 0.06), (0.005, -0.05, 0.05)), ((0.01, 0.02, 0.06), (0, 0.01, 0.05))],
+)
+@pytest.mark.parametrize("number", [1, 3])
+def test_no_ratio_is_given_where_a_value_may_be_zero_and_the_reason_is_said(value, low, number):
+    doubtful = VideoValues(np.array(value[-number:]), np.array(low[:number], float),
+                           np.array([0.02, 0.03, 0.07])[:number], np.ones(number))  # fmt: skip
+    low_first = VideoValues(doubtful.value, np.minimum(doubtful.low, 0.0), doubtful.high + 0.1,
+                            doubtful.weight)  # fmt: skip
+    clear = values(0.4, 0.5, 0.6, error=0.05)
+    for pair in ((low_first, clear), (clear, low_first)):
+        found = contrast(*pair)
+        assert found.kind == "difference"
+        assert found.reason.startswith("no ratio, for in ")
+        assert "reaches 0" in found.reason
+        assert np.isfinite(found.p_value) == (number == 3)
+    # alpha may be 0 or less: its difference needs no excuse.
+    plain = values(0.9, 1.0, 1.1, error=0.02, positive=False)
+    assert contrast(plain, plain).reason == ""
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_an_interval_with_one_end_is_not_taken_for_exact(end, unknown):
+    whole = values(0.4, 0.5, 0.6, error=0.05)
+    ends = {name: getattr(whole, name).copy() for name in ("low", "high")}
+    ends[end][1] = unknown if end == "high" else -unknown
+    opened = VideoValues(whole.value, ends["low"], ends["high"], whole.weight)
+    found = contrast(opened, values(0.2, 0.25, 0.3, error=0.05))
+    assert np.isfinite(found.value)
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert "open at one end" in found.reason
+    mean = mean_over_videos(opened)
+    assert mean.value == pytest.approx(0.5)
+    assert np.isnan([mean.low, mean.high, mean.standard_error]).all()
+    assert "open" in mean.interval
+
+
 def test_a_fraction_stays_between_0_and_1():
     found = mean_over_videos(values(0.9, 0.99, error=0.02, positive=False, lowest=0.0, highest=1.0))
     assert found.high == 1.0

@@ -7,7 +7,7 @@ import torch
 from cloudtrainer.config import SceneSettings
 from cloudtrainer.simulation.draw import Draw
 from cloudtrainer.simulation.exposure import draw_smear, smeared
-from cloudtrainer.simulation.scenes import draw_scenes
+from cloudtrainer.simulation.random_scenes import draw_scenes
 from cloudtrainer.simulation.spots import gaussian_spots, render_spots
 
 STILL = {

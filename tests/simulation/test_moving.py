@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cloudtrainer.config import SceneSettings
-from cloudtrainer.simulation import Backdrop, draw_over, draw_scenes, scenes
+from cloudtrainer.simulation import Backdrop, draw_over, draw_scenes, random_scenes
 from cloudtrainer.simulation.draw import Draw
 from cloudtrainer.simulation.moving import Motion, draw_motion, in_frames, repeat_at_ends
 from cloudtrainer.simulation.noise import Noise
@@ -148,7 +148,7 @@ def test_scenes_without_neighbours_have_none():
 
 
 def without_repeats(monkeypatch):
-    monkeypatch.setattr(scenes, "repeat_at_ends", lambda counts, draw: counts)
+    monkeypatch.setattr(random_scenes, "repeat_at_ends", lambda counts, draw: counts)
 
 
 def test_the_ground_stays_and_the_noise_is_new_in_each_frame(monkeypatch):
@@ -194,7 +194,7 @@ def test_frames_of_a_compressed_scene_share_their_steps():
     counts[:, :, 4:8, 4:8] = 20
     counts[:, 0, 12:16, 12:16] = 350
     settings = SceneSettings(**{**STILL, "compressed_share": 1.0})
-    seen = scenes.compress(counts, settings, draw())
+    seen = random_scenes.compress(counts, settings, draw())
     assert torch.equal(seen, seen.round())
     assert torch.equal(seen[:, 1], seen[:, 2])
     # Smoothing takes the block a little below 350: between 20 and it lie all steps of all frames.

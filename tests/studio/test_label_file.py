@@ -196,6 +196,31 @@ def test_empty_frames_are_remembered_apart_from_the_labels(place):
     assert file.empty_frames == set()
 
 
+def test_a_file_in_place_of_the_studios_own_folders_is_told_and_nothing_is_written(place):
+    file, other = opened(place), opened(place, "unlabelled.tif")
+    before = file.read()
+    path = place.annotations / "beads_particles.csv"
+    text = path.read_bytes()
+    for name in ("looked_at", "originals"):
+        in_the_way = place.annotations / name
+        in_the_way.write_text("mine")
+        with pytest.raises(LabelError, match=rf"{name}: is a file, where a folder .* rename it"):
+            file.save(before.iloc[1:])
+        if name == "looked_at":
+            with pytest.raises(LabelError, match="looked_at: is a file"):
+                file.set_empty(3, True)
+            other.read()
+            with pytest.raises(LabelError, match="looked_at: is a file"):
+                other.save(one_label())
+            assert not other.target.exists()
+        assert file.empty_frames == set()
+        assert path.read_bytes() == text
+        assert in_the_way.read_text() == "mine"
+        in_the_way.unlink()
+    file.save(before.iloc[1:])
+    assert (place.annotations / "originals" / path.name).read_bytes() == text
+
+
 def test_a_folder_of_labels_that_is_gone_is_told(place):
     file = opened(place, "unlabelled.tif")
     file.read()

@@ -182,6 +182,28 @@ def test_the_frame_that_is_due_is_shown_and_late_ones_are_left_out():
     assert "Frame 30, 3 s, 4 measured tracks" in player.said.object
 
 
+@pytest.mark.parametrize("kind", ["float64", "Float64", "object"])
+def test_rows_without_a_position_are_not_drawn(kind):
+    video = Video(np.zeros((9, 16, 16), np.uint8))
+    tracks = walks(3, frames=9).astype({"frame": "float64", "particle": "float64"})
+    clean = Trajectories.of(tracks, pd.DataFrame(), "px²/frame")
+    bad = tracks.iloc[[4, 4, 4, 4, 4]].copy().reset_index(drop=True)
+    for row, name in enumerate(("frame", "particle", "x", "y")):
+        bad.loc[row, name] = np.nan
+    bad.loc[4, "x"] = np.inf
+    mixed = pd.concat([bad, tracks, bad]).astype(kind)
+    shown = Trajectories.of(mixed, pd.DataFrame({"particle": [0, 2], "D": [0.3, np.nan]}), "µm²/s")
+    pd.testing.assert_frame_equal(shown.table, clean.table)
+    player = TrackPlayer(video, shown, None)
+    player.frame.value = 8
+    drawn = np.concatenate([source.data["x_track"] for source in player.tails.lines])
+    assert np.isfinite(drawn).sum() == 3 * 9
+    assert len(player.tails.heads.data["x"]) == 3
+    nothing = Trajectories.of(bad, pd.DataFrame({"particle": [0], "D": [0.3]}), "µm²/s")
+    assert len(nothing.table) == 0
+    TrackPlayer(video, nothing, None).frame.value = 3
+
+
 def test_only_the_frames_that_are_shown_are_read():
     class Watched(Video):
         read = ()

@@ -1,10 +1,15 @@
-"""A small workspace and settings that train in a second or two."""
+"""A small workspace and settings that train in a second or two; helper modules made importable."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
 from cloudtrainer.config import Config, ExperimentSettings
 from cloudtrainer.simulation import simulate_experiment, write_experiment
 from cloudtrainer.workspace import Workspace
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 TINY = {
     "model": {"grid_channels": [8, 12], "unet_channels": [4, 8]},
@@ -53,11 +58,11 @@ def workspace(experiment, tmp_path):
 @pytest.fixture(autouse=True)
 def few_validation_scenes(monkeypatch):
     """Score on two small batches in place of eight large ones."""
-    from cloudtrainer.training import validation
+    from cloudtrainer.training import validation_sets
 
-    monkeypatch.setattr(validation, "_SIMULATED_BATCHES", 2)
-    monkeypatch.setattr(validation, "_SIMULATED_IMAGES", 2)
-    monkeypatch.setattr(validation, "_SIMULATED_SIDE_PX", 48)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_BATCHES", 2)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_IMAGES", 2)
+    monkeypatch.setattr(validation_sets, "_SIMULATED_SIDE_PX", 48)
 
 
 @pytest.fixture(autouse=True)

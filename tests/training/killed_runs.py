@@ -21,7 +21,7 @@ import torch
 
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export, load_model
-from cloudtrainer.training import train, validation
+from cloudtrainer.training import train, validation_sets
 from cloudtrainer.workspace import Workspace
 
 
@@ -29,8 +29,8 @@ def small() -> None:
     """Take the seconds out of a training that have nothing to do with what is tested."""
     torch.set_num_threads(1)
     export._portable = lambda detector: {}
-    validation._SIMULATED_BATCHES = validation._SIMULATED_IMAGES = 2
-    validation._SIMULATED_SIDE_PX = 48
+    validation_sets._SIMULATED_BATCHES = validation_sets._SIMULATED_IMAGES = 2
+    validation_sets._SIMULATED_SIDE_PX = 48
 
 
 def child(workspace: Path, config: Config) -> int:

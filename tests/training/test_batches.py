@@ -20,7 +20,8 @@ from cloudtrainer.training.batches import (
     drawn_together,
     join,
 )
-from cloudtrainer.training.labelled import LabelledFrames, labelled_video, split_labelled
+from cloudtrainer.training.crops import LabelledFrames
+from cloudtrainer.training.labelled import labelled_video, split_labelled
 from cloudtrainer.video import Video
 
 CPU = torch.device("cpu")

@@ -16,20 +16,16 @@ from cloudtrainer.training import fit, train
 from cloudtrainer.training.augment import augment, source_side
 from cloudtrainer.training.batches import BatchMaker, join
 from cloudtrainer.training.collect import collect
+from cloudtrainer.training.crops import LabelledFrames, held_out_frames
 from cloudtrainer.training.frame_cache import VideoFrames
-from cloudtrainer.training.labelled import (
-    LabelledFrames,
-    held_out_frames,
-    labelled_video,
-    split_labelled,
-)
+from cloudtrainer.training.labelled import labelled_video, split_labelled
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 from cloudtrainer.training.model_list import list_models
 from cloudtrainer.training.models import compare_models
 from cloudtrainer.training.neighbours import Neighbours, numbers_around
 from cloudtrainer.training.rehearsal import keep, kept_videos
 from cloudtrainer.training.start import Start, choose_start
-from cloudtrainer.training.validation import validation_sets
+from cloudtrainer.training.validation_sets import validation_sets
 from cloudtrainer.video import Video
 
 CPU = torch.device("cpu")

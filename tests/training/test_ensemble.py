@@ -333,11 +333,11 @@ SCRIPT = """
 import sys
 from cloudtrainer.config import Config
 from cloudtrainer.detector import export
-from cloudtrainer.training import train, validation
+from cloudtrainer.training import train, validation_sets
 
 export._portable = lambda detector: {}
-validation._SIMULATED_BATCHES = validation._SIMULATED_IMAGES = 2
-validation._SIMULATED_SIDE_PX = 48
+validation_sets._SIMULATED_BATCHES = validation_sets._SIMULATED_IMAGES = 2
+validation_sets._SIMULATED_SIDE_PX = 48
 if __name__ == "__main__":
     result = train(sys.argv[1], Config.load(sys.argv[2]), progress_bar=False)
     sys.stdout.write(f"RESULT {result.model_dir.name}\\n")

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from cloudtrainer.training import rehearsal
+from cloudtrainer.training.crops import held_out_frames
 from cloudtrainer.training.frame_cache import VideoFrames
 from cloudtrainer.training.hold_out import is_held_out
-from cloudtrainer.training.labelled import held_out_frames, labelled_video
+from cloudtrainer.training.labelled import labelled_video
 from cloudtrainer.training.ledger import VideoRecord
 from cloudtrainer.training.rehearsal import keep, kept_videos
 from cloudtrainer.video import Video

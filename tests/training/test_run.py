@@ -363,16 +363,16 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(workspace, tiny, step
 
 
 def test_frames_held_out_are_never_learned_from(workspace, tiny, monkeypatch):
-    from cloudtrainer.training import labelled
+    from cloudtrainer.training import crops
 
-    cut, choose = [], labelled.LabelledFrames._choose
+    cut, choose = [], crops.LabelledFrames._choose
 
     def spy(frames, *rest):
         chosen = choose(frames, *rest)
         cut.extend(int(frames.videos[which].numbers[frame]) for which, frame, *_ in chosen)
         return chosen
 
-    monkeypatch.setattr(labelled.LabelledFrames, "_choose", spy)
+    monkeypatch.setattr(crops.LabelledFrames, "_choose", spy)
     train(workspace, tiny(epochs=3, steps_per_epoch=6, batch_size=8, simulated_share=0.0))
     # A quarter of eight frames, the last two, is held out.
     assert set(cut) == set(range(6))

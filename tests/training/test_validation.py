@@ -4,13 +4,8 @@ import pytest
 import torch
 
 from cloudtrainer.simulation.scenes import Scenes
-from cloudtrainer.training.validation import (
-    ValidationSet,
-    calibrate,
-    parts_of_an_epoch,
-    score_model,
-    validation_sets,
-)
+from cloudtrainer.training.validation import calibrate, score_model
+from cloudtrainer.training.validation_sets import ValidationSet, parts_of_an_epoch, validation_sets
 
 COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability"]
 SPACING = 10

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 
 from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
-from cloudtrainer.analysis.material import MaterialFindings, material_methods, material_table
+from cloudtrainer.analysis.material import MaterialFindings
+from cloudtrainer.analysis.material_report import material_methods, material_table
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.tracks import Tracked
-from cloudtrainer.analysis.transport import Transport, transport_methods, transport_tables
+from cloudtrainer.analysis.transport import Transport
+from cloudtrainer.analysis.transport_report import transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.figures import display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text

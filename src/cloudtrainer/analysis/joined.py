@@ -12,14 +12,8 @@ from cloudtrainer.analysis.conditions.picture import draw_conditions
 from cloudtrainer.analysis.conditions.recordings import Recording
 from cloudtrainer.analysis.conditions.wording import spoken_mean
 from cloudtrainer.analysis.document import entry_text, headline_of
-from cloudtrainer.analysis.material import (
-    Material,
-    MaterialFindings,
-    material_entry,
-    material_methods,
-    material_table,
-    relations,
-)
+from cloudtrainer.analysis.material import Material, MaterialFindings, relations
+from cloudtrainer.analysis.material_report import material_entry, material_methods, material_table
 from cloudtrainer.analysis.outputs import finite, write_json, write_table
 from cloudtrainer.analysis.readings import readings
 from cloudtrainer.analysis.result import Analysis

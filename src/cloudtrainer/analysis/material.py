@@ -10,7 +10,6 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.arguments import is_number
 from cloudtrainer.diffusion import (
-    BOLTZMANN,
     Estimate,
     ShearModuli,
     StokesEinstein,
@@ -19,17 +18,9 @@ from cloudtrainer.diffusion import (
     stokes_einstein,
 )
 from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
-from cloudtrainer.figures import display_unit, with_interval
-from cloudtrainer.report import ReportTable
 
 Found = TypeVar("Found")
 
-_ENTRY = {
-    "viscosity": "measured_viscosity_Pa_s",
-    "hydrodynamic radius": "measured_hydrodynamic_radius_um",
-    "Boltzmann constant": "measured_Boltzmann_constant_J_per_K",
-    "free diffusion coefficient": "free_D_um2_per_s",
-}
 # What says nothing without another.
 _BELONGS_TO = {
     "temperature_error_K": "temperature_K",
@@ -254,108 +245,3 @@ def _refuse_immobile(measured: Measurement) -> None:
         "the particles do not move beyond localisation error, which by itself looks like a solid; "
         + found
     )
-
-
-def material_entry(findings: MaterialFindings, D: Estimate) -> dict[str, Any]:
-    """Return what ``summary.json`` says of the material."""
-    given = findings.given
-    entry: dict[str, Any] = {
-        "temperature_K": given.temperature_K,
-        "temperature_error_K": given.temperature_error_K,
-        "particle_radius_um": given.particle_radius_um,
-        "particle_radius_relative_error": given.particle_radius_relative_error,
-        "viscosity_Pa_s": given.viscosity_Pa_s,
-        "viscosity_relative_error": given.viscosity_relative_error,
-        "wall_distance_um": given.wall_distance_um,
-        "static_error_um": given.static_error_um,
-    }
-    for found in (findings.from_diffusion, findings.free):
-        if found is not None:
-            entry[_ENTRY[found.quantity]] = {
-                "value": found.value,
-                "standard_error": found.standard_error,
-                "low": found.low,
-                "high": found.high,
-                "unit": found.unit,
-                "wall_factor": found.wall_factor,
-            }
-    if findings.free is not None:
-        entry["D_over_free"] = D.value / findings.free.value
-    if findings.moduli is not None:
-        entry["moduli"] = {
-            "table": "moduli.csv",
-            "msd_offset_um2": findings.moduli.offset_um2,
-            "particles": findings.moduli.particles,
-        }
-    return entry
-
-
-def material_rows(findings: MaterialFindings) -> list[tuple[str, object, str]]:
-    """Return what is known and found, as name, value and unit."""
-    given = findings.given
-    rows: list[tuple[str, object, str]] = [
-        ("temperature", given.temperature_K, "K"),
-        ("standard error of the temperature", given.temperature_error_K, "K"),
-        ("particle radius", given.particle_radius_um, "um"),
-        ("relative standard error of the radius", given.particle_radius_relative_error, "1"),
-        ("viscosity of the medium", given.viscosity_Pa_s, "Pa s"),
-        ("relative standard error of the viscosity", given.viscosity_relative_error, "1"),
-        ("distance from the wall", given.wall_distance_um, "um"),
-        ("static localisation error", given.static_error_um, "um"),
-    ]
-    return [row for row in rows if row[1]]
-
-
-def material_table(material: MaterialFindings) -> tuple[ReportTable, ...]:
-    """Return what is known of the particle and the medium, and what D says of the rest."""
-    rows: list[tuple[object, ...]] = [
-        (name, value, f"given, {unit}" if unit != "1" else "given")
-        for name, value, unit in material_rows(material)
-    ]
-    if not rows:
-        return ()
-    rows += [
-        (
-            f"{found.quantity} ({display_unit(found.unit)})",
-            with_interval(found.value, found.low, found.high, "1"),
-            "D = k_B T / (6 pi viscosity radius)"
-            + f", times {found.wall_factor:.3f} by the wall" * (found.wall_factor != 1),
-        )
-        for found in (material.free, material.from_diffusion)
-        if found is not None
-    ]
-    if material.free is not None and material.from_diffusion is not None:
-        ratio = material.from_diffusion
-        rows.append(
-            (
-                "D measured over D free",
-                with_interval(
-                    ratio.value / BOLTZMANN, ratio.low / BOLTZMANN, ratio.high / BOLTZMANN, "1"
-                ),
-                "1 if calibration, temperature, radius and viscosity are right, and motion is free",
-            )
-        )
-    return (ReportTable("The particle and the medium", ("what", "value", "note"), tuple(rows)),)
-
-
-def material_methods(material: MaterialFindings) -> list[str]:
-    """Return sentences for the methods of a paper."""
-    parts = []
-    found, free = material.from_diffusion, material.free
-    if found is not None and free is None:
-        parts.append(
-            f"The {found.quantity} followed from D by the Stokes-Einstein relation at "
-            f"{material.given.temperature_K:.5g} K."
-        )
-    if material.moduli is not None:
-        parts.append(
-            "G' and G'' were computed from the mean squared displacement by the generalised "
-            "Stokes-Einstein relation (Mason & Weitz 1995, Phys. Rev. Lett. 74, 1250), transformed "
-            "as by Evans et al. 2009 (Phys. Rev. E 80, 012501)"
-            + (
-                f", an offset of {material.moduli.offset_um2:.3g} µm² taken out."
-                if material.moduli.offset_um2
-                else ", nothing taken out of it."
-            )
-        )
-    return parts

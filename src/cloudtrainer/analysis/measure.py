@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.analysis.agreement import agreed, contradict, kinds_found
+from cloudtrainer.analysis.doubts import oddities, reservations
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
@@ -32,18 +34,12 @@ from cloudtrainer.diffusion import (
     motion_type,
     non_gaussian_parameter,
 )
-from cloudtrainer.diffusion.motion import BROWNIAN, SUBDIFFUSIVE, SUPERDIFFUSIVE, UNDETERMINED
-from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
 # used: the correlations that compression leaves have died away by then.
 # The first gives the estimate; what the longer ones give is covered by its interval.
 LONG_LAGS_FRAMES = (5, 8, 12)
-# Single tracks are called another kind by chance in about 1%: a kind that is there has this share.
-_LEAST_SHARE = 0.05
-# An ensemble interval this much wider than the likelihood's says that the particles differ.
-SPREAD_WARNING = 1.5
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class Measurement:
     @property
     def kinds_found(self) -> dict[str, float]:
         """The kinds of single tracks with their shares, where the tracks are not of one kind."""
-        return _kinds_found(self.motion_class, self.particles)
+        return kinds_found(self.motion_class, self.particles)
 
 
 def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Measurement:
@@ -150,10 +146,10 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     anomalous = anomalous_at(stride)
     motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
     likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
-    motion_class = _agreed(motion, likeliest)
-    warnings += [*_oddities(tracks), *_reservations(diffusion, motion, anomalous)]
+    motion_class = agreed(motion, likeliest)
+    warnings += [*oddities(tracks), *reservations(diffusion, motion, anomalous)]
     particles = _particles(tracks, source, stride)
-    kinds = _kinds_found(motion_class, particles)
+    kinds = kinds_found(motion_class, particles)
     if kinds:
         shares = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in kinds.items())
         warnings.append(
@@ -161,7 +157,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             "describe none of them. See each track's motion_model in particles.csv, and measure "
             "the kinds apart."
         )
-    if _contradict(motion, likeliest):
+    if contradict(motion, likeliest):
         warnings.append(
             f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
             "the kinds of the single tracks."
@@ -212,112 +208,6 @@ def _widened(estimates: list[Estimate]) -> Estimate:
     if not np.isfinite(first.value):
         return first
     return replace(first, low=min(first.low, *values), high=max(first.high, *values))
-
-
-def _oddities(tracks: pd.DataFrame) -> list[str]:
-    """Say what is odd in the tracks themselves, and changes D without making it impossible."""
-    ordered = tracks.sort_values(["particle", "frame"])
-    step = ordered[["particle", "frame", "x", "y"]].diff()
-    step = step[step["particle"] == 0]
-    if step.empty:
-        return []
-    said = []
-    moved = (step[["x", "y"]] != 0).any(axis=1).groupby(ordered.loc[step.index, "particle"]).any()
-    if moved.any() and not moved.all():
-        said.append(
-            f"{(~moved).sum()} of {len(moved)} tracks are at exactly the same place in all frames, "
-            "as no measured position is: they count as particles that do not move, and make D "
-            "smaller. Remove them if another program filled them in."
-        )
-    nearest = int(step["frame"].min())
-    if nearest > 1:
-        said.append(
-            f"No track has positions in neighbouring frames: they are {nearest} frames apart or "
-            "more. D is right only if the column frame counts the frames, and holds no times."
-        )
-    return said
-
-
-# Kinds by the likelihoods that go with each answer of the exponent's test.
-_POSSIBLE = {
-    BROWNIAN: ("brownian",),
-    SUBDIFFUSIVE: ("confined", "anomalous", "immobile"),
-    SUPERDIFFUSIVE: ("directed", "anomalous"),
-    UNDETERMINED: ("immobile",),
-}
-
-
-def _contradict(motion: Motion, found: MotionClass) -> bool:
-    """Return whether both decided, and for kinds that exclude each other."""
-    decided = motion.motion_type != UNDETERMINED and found.motion_model != "undetermined"
-    return decided and found.motion_model not in _POSSIBLE[motion.motion_type]
-
-
-def _kinds_found(found: MotionClass, particles: pd.DataFrame) -> dict[str, float]:
-    """Return the shares of the kinds where the tracks differ and are of several; else nothing."""
-    counts = particles["motion_model"].value_counts()
-    least = max(2.0, _LEAST_SHARE * len(particles))
-    kinds = counts[(counts >= least) & (counts.index != "undetermined")]
-    if not found.tracks_differ or len(kinds) < 2:
-        return {}
-    return {str(kind): float(count / len(particles)) for kind, count in counts.items()}
-
-
-def _agreed(motion: Motion, found: MotionClass) -> MotionClass:
-    """Return the kind of motion, that of the exponent where the likelihoods do not agree with it.
-
-    The exponent's test resamples the particles, and so holds for particles that differ.
-    """
-    if found.motion_model in _POSSIBLE[motion.motion_type]:
-        return found
-    if found.motion_model == "undetermined" and not motion.has_exponent:
-        return found
-    nan = float("nan")
-    said = found.sentence
-    if found.tracks_differ:
-        said += " These are in particles.csv (motion_model)."
-    return replace(
-        found,
-        motion_model=motion.motion_model,
-        confinement_radius=nan,
-        confinement_radius_error=nan,
-        speed=nan,
-        speed_error=nan,
-        sentence=motion.sentence if _contradict(motion, found) else f"{motion.sentence} {said}",
-    )
-
-
-def _reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstimate) -> list[str]:
-    if not np.isfinite(diffusion.value):
-        return [f"D was not estimated: {diffusion.reason}."]
-    warnings = []
-    if diffusion.particles < 10:
-        particles = "particle" if diffusion.particles == 1 else "particles"
-        warnings.append(
-            f"D rests on {diffusion.particles} {particles}: its interval is rough; film more."
-        )
-    without_alpha = not np.isfinite(anomalous.alpha.value)
-    if without_alpha:
-        warnings.append(f"alpha was not estimated: {anomalous.alpha.reason}.")
-    if motion.motion_model == "anomalous":
-        instead = "the MSD" if without_alpha else "alpha and K"
-        warnings.append(
-            f"The motion is not Brownian: D depends on the time scale. Quote {instead}, or D with "
-            "its time scale."
-        )
-    if diffusion.near_border > MOST_NEAR_BORDER:
-        warnings.append(
-            f"{100 * diffusion.near_border:.0f}% of the displacements begin so near to the border "
-            "of the frame that the long ones lead out of it and are not seen: D and alpha are too "
-            "small. Film a larger field, or faster."
-        )
-    if diffusion.stride == 1 and diffusion.spread_ratio > SPREAD_WARNING:
-        warnings.append(
-            f"The particles differ: the standard error over particles is "
-            f"{diffusion.spread_ratio:.1f} times that of identical particles. D is the mean over "
-            "the population; look at the histogram of D."
-        )
-    return warnings
 
 
 def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFrame:

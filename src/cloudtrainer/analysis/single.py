@@ -8,12 +8,8 @@ import pandas as pd
 
 from cloudtrainer.analysis.columns import columns_table
 from cloudtrainer.analysis.document import video_report
-from cloudtrainer.analysis.material import (
-    Material,
-    MaterialFindings,
-    material_entry,
-    material_findings,
-)
+from cloudtrainer.analysis.material import Material, MaterialFindings, material_findings
+from cloudtrainer.analysis.material_report import material_entry
 from cloudtrainer.analysis.measure import Measurement, measure
 from cloudtrainer.analysis.outputs import finite, write_json, write_table
 from cloudtrainer.analysis.pictures import draw
@@ -21,11 +17,9 @@ from cloudtrainer.analysis.result import Analysis
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.summary import summarise
 from cloudtrainer.analysis.tracks import Tracked, given_tracks, track_video
-from cloudtrainer.analysis.transport import (
-    transport_entry,
-    transport_of,
-    write_transport,
-)
+from cloudtrainer.analysis.transport import transport_of
+from cloudtrainer.analysis.transport_files import write_transport
+from cloudtrainer.analysis.transport_report import transport_entry
 from cloudtrainer.analysis.twins import of_another_video, told
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector

@@ -13,6 +13,8 @@ from cloudtrainer.detector import load_model
 from cloudtrainer.errors import ModelError, VideoError
 from cloudtrainer.simulation.twin import Focus, peaks_in_video
 from cloudtrainer.simulation.twin.files import (
+    MODEL,
+    NUMBERS,
     PICTURE,
     TwinModel,
     holds_twin,
@@ -94,7 +96,10 @@ def given_twin(model: object) -> TwinModel | None:
         return None
     known = read_twin(Path(model))
     if known is None:
-        raise ModelError(f"{model}: the files of this twin are damaged; make it anew")
+        raise ModelError(
+            f"{model}: the files of this twin are damaged ({NUMBERS}, {PICTURE} or {MODEL}/); make "
+            "it anew"
+        )
     return known
 
 

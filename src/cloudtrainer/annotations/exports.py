@@ -89,7 +89,7 @@ def write_tracks(
             else:
                 table.to_csv(unfinished, index=False)
     except OSError as error:
-        raise LabelError(f"{path}: cannot be written ({_why(error)}).") from None
+        raise LabelError(f"{path}: cannot be written ({error.strerror or error}).") from None
     except (pyarrow.ArrowException, UnicodeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise LabelError(f"{path}: a column cannot be written ({reason}); drop it.") from None
@@ -144,7 +144,7 @@ def _check_place(path: Path, format: str, *, overwrite: bool) -> None:
         if not path.parent.is_dir():
             raise LabelError(f"{path}: cannot be written (no such folder).")
     except OSError as error:
-        raise LabelError(f"{path}: cannot be written ({_why(error)}).") from None
+        raise LabelError(f"{path}: cannot be written ({error.strerror or error}).") from None
 
 
 def _is_geff(path: Path) -> bool:
@@ -189,7 +189,3 @@ def _write_napari(table: pd.DataFrame, path: Path) -> None:
     names = {"particle": "track_id", "frame": "t", "y": "y", "x": "x"}
     rows = table.sort_values(["particle", "frame"])[list(names)].rename(columns=names)
     rows.to_csv(path, index=False)
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)

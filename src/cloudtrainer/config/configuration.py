@@ -91,7 +91,7 @@ class Config(Section):
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}: cannot be read as JSON settings ({error})") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: holds no settings; expected an object with sections")

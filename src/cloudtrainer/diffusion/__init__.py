@@ -1,7 +1,8 @@
 """Estimates of diffusion from tracks: MSD, D, anomalous exponent, kind of motion, checks."""
 
 from cloudtrainer.diffusion.alpha_spread import AlphaSpread, alpha_spread
-from cloudtrainer.diffusion.anomalous import AnomalousEstimate, estimate_anomalous
+from cloudtrainer.diffusion.anomalous import estimate_anomalous
+from cloudtrainer.diffusion.anomalous_ensemble import AnomalousEstimate
 from cloudtrainer.diffusion.bound import diffusion_bound
 from cloudtrainer.diffusion.checks import (
     Check,
@@ -11,10 +12,10 @@ from cloudtrainer.diffusion.checks import (
     displacement_correlations,
 )
 from cloudtrainer.diffusion.classify import MotionClass, classify_motion
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
+from cloudtrainer.diffusion.diffusion_spread import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.field_of_view import with_distance_to_border
-from cloudtrainer.diffusion.heterogeneity import DiffusionSpread, diffusion_spread
 from cloudtrainer.diffusion.legacy import calculate_msd, fit_diffusion_models
 from cloudtrainer.diffusion.mobility import TIME_SCALES_S, Mobility, check_time_scales, mobility
 from cloudtrainer.diffusion.moduli import ShearModuli, shear_moduli

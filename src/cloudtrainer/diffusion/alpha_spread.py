@@ -6,62 +6,32 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import checked_seed
-from cloudtrainer.diffusion.fractional import blocks_of
-from cloudtrainer.diffusion.fractional_fit import fit_tracks
-from cloudtrainer.diffusion.heterogeneity import FEWEST_PARTICLES, only
-from cloudtrainer.diffusion.surface import FractionalSurface
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    steps_of,
-    still_axes,
-    track_arrays,
-)
+from cloudtrainer.diffusion.calibration import Calibration
+from cloudtrainer.diffusion.fractional_tracks import fit_tracks
+from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95
+from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
+from cloudtrainer.diffusion.steps import steps_of, still_axes
+from cloudtrainer.diffusion.surface import surface_of
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 # Shorter tracks hardly know their exponent.
 FEWEST_FRAMES = 20
 _MOST_PARTICLES = 1000
 # Standard deviations that are tried; at the largest, exponents are anything from 0 to 2.
 _SPREADS = np.linspace(0.0, 0.8, 161)
-# Log-likelihood that 95% of the chi-square distribution with one degree of freedom lies below.
-_HALF_CHI2 = 1.9207294103470446
 
 
-@dataclass(frozen=True)
-class AlphaSpread:
-    """Spread of the exponent alpha over the particles.
+@dataclass(frozen=True, kw_only=True)
+class AlphaSpread(Spread):
+    """Spread of the exponent alpha over the particles; `value` is its standard deviation.
 
     Attributes
     ----------
-    value : float
-        Standard deviation of alpha between particles; NaN when there is none, and then `reason`
-        says why. 0 where the particles differ no more than chance lets them.
-    low, high : float
-        95% interval, by likelihood ratio.
     mean : float
         Mean of alpha over the particles, each counting by what its track tells.
-    particles : int
-        What it rests on.
-    stride : int
-        Frames in one displacement.
-    reason : str or None
-        Why there is no estimate.
     """
 
-    value: float
-    low: float
-    high: float
-    mean: float
-    particles: int
-    stride: int = 1
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        if not np.isfinite(self.value):
-            return f"no estimate ({self.reason})"
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+    mean: float = float("nan")
 
 
 def alpha_spread(
@@ -115,20 +85,17 @@ def alpha_spread(
     seed = checked_seed(seed)
     numbers = np.flatnonzero(arrays.lengths >= FEWEST_FRAMES * stride)
     numbers = numbers[_moving(arrays, numbers)]
-    if len(numbers) > _MOST_PARTICLES:
-        generator = np.random.default_rng(seed)
-        numbers = np.sort(generator.choice(numbers, _MOST_PARTICLES, replace=False))
-    particles, nan = len(numbers), float("nan")
+    numbers = drawn(numbers, _MOST_PARTICLES, seed)
+    particles = len(numbers)
 
     def without(reason: str) -> AlphaSpread:
-        return AlphaSpread(nan, nan, nan, nan, particles, int(stride), reason)
+        return AlphaSpread(particles=particles, stride=int(stride), reason=reason)
 
     if particles < FEWEST_PARTICLES:
         frames = FEWEST_FRAMES * int(stride)
         return without(f"fewer than {FEWEST_PARTICLES} moving tracks have {frames} positions")
-    steps = steps_of(only(arrays, numbers), stride)
-    exposure = calibration.exposure_fraction(int(stride)) or 0.0
-    fits = fit_tracks(FractionalSurface(blocks_of(steps), exposure, None), int(stride), 0.0)
+    steps = steps_of(arrays.only(numbers), stride)
+    fits = fit_tracks(surface_of(steps, calibration), int(stride), 0.0)
     if not fits.moves.any():
         return without("the particles do not move beyond their localisation error")
     means, of_pair = _likelihoods(fits.grid, fits.profile)
@@ -137,7 +104,7 @@ def alpha_spread(
     with np.errstate(divide="ignore"):
         of_spread = np.log(share.sum(axis=1))
     best = int(np.argmax(of_spread))
-    inside = np.flatnonzero(of_spread >= of_spread[best] - _HALF_CHI2)
+    inside = np.flatnonzero(of_spread >= of_spread[best] - HALF_CHI2_95)
     if inside[-1] == len(_SPREADS) - 1:
         return without("the tracks are too short to tell how their exponents differ")
     return AlphaSpread(
@@ -154,7 +121,7 @@ def _moving(arrays: TrackArrays, numbers: IntArray) -> np.ndarray:
     """Return which tracks are not at one place, or on one line, in all frames."""
     if not len(numbers):
         return np.zeros(0, dtype=bool)
-    return np.asarray(~still_axes(steps_of(only(arrays, numbers))).any(axis=1))
+    return np.asarray(~still_axes(steps_of(arrays.only(numbers))).any(axis=1))
 
 
 def _likelihoods(grid: FloatArray, profile: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 
-BORDER_COLUMN = "to_border_px"
 # Of steps that begin farther away than so many of their standard deviations, 1 in 160 leaves.
 _STEPS_AWAY = 2.5
 # Light that the edge cuts is found less surely.
@@ -13,7 +12,7 @@ _CUT_LIGHT_PX = 2.0
 
 
 def begins_inside(
-    displacement: FloatArray, frames: NDArray[np.int64], to_border: FloatArray
+    displacement: FloatArray, frames: IntArray, to_border: FloatArray
 ) -> NDArray[np.bool_]:
     """Return which displacements begin so far from the border that all they lead to is seen.
 

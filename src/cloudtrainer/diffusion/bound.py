@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cloudtrainer.arguments import number, shown
-from cloudtrainer.diffusion.tracks import Calibration
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.errors import ConfigError
 
 _MOST_DISPLACEMENTS = 100_000

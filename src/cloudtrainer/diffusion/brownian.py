@@ -4,7 +4,8 @@ import numpy as np
 
 from cloudtrainer.diffusion.curves import BrownianFit, FreeOffset, KnownOffset
 from cloudtrainer.diffusion.likelihood import PaddedSteps, pad_steps
-from cloudtrainer.diffusion.tracks import FloatArray, Steps
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray
 
 _GRID = 33
 # Tracks of one pass of the interval search: what stays in a core's cache.

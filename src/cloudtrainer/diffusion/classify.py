@@ -6,16 +6,18 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.fractional import blocks_of
+from cloudtrainer.diffusion.calibration import Calibration
+from cloudtrainer.diffusion.fractional import SHORTEST_RUN, blocks_of
 from cloudtrainer.diffusion.motion_decision import LEVEL, MotionModel, alike, decide
-from cloudtrainer.diffusion.motion_fit import MotionFits, fit_tracks
+from cloudtrainer.diffusion.motion_fit import fit_tracks
 from cloudtrainer.diffusion.motion_lattice import MotionLattice, motion_lattice
+from cloudtrainer.diffusion.motion_lengths import Lengths, lengths_of
 from cloudtrainer.diffusion.motion_together import fit_together
-from cloudtrainer.diffusion.tracks import Calibration, FloatArray, Steps, steps_of, track_arrays
+from cloudtrainer.diffusion.steps import Steps, steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 
 # A track of fewer displacements, in all its gap-free runs of `SHORTEST_RUN`, says too little.
 FEWEST_DISPLACEMENTS = 10
-SHORTEST_RUN = 3
 
 
 @dataclass(frozen=True)
@@ -190,53 +192,6 @@ def _too_little(steps: Steps) -> np.ndarray:
     return reason
 
 
-@dataclass(frozen=True)
-class _Lengths:
-    """Radii and speeds with their standard errors, in calibrated units; NaN where there are none.
-
-    Each of shape (rows,).
-    """
-
-    confinement_radius: FloatArray
-    confinement_radius_error: FloatArray
-    speed: FloatArray
-    speed_error: FloatArray
-
-
-def _lengths(
-    fits: MotionFits,
-    model: np.ndarray,
-    p_immobile: FloatArray,
-    size: FloatArray,
-    steps: Steps,
-    calibration: Calibration,
-) -> _Lengths:
-    half = fits.rate * (calibration.exposure_fraction(steps.stride) or 0.0) / 2
-    # Positions averaged over an exposure forget by the same factor, from a larger variance.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        blur = np.where(half > 0, np.sinh(half) / half, 1.0)
-    radius = 2 * np.sqrt(fits.well_variance) / blur
-    error = radius * fits.well_error / 2
-    sigma = calibration.localisation_error_px
-    if sigma is not None:
-        # Confined without a visible rate: what the positions scatter beyond their error.
-        rattling = p_immobile >= LEVEL
-        beyond = np.sqrt(np.maximum(fits.noise_variance - sigma**2, 0))
-        with np.errstate(divide="ignore"):
-            spread = fits.noise_variance * np.sqrt(2 / size) / beyond
-        radius = np.where(rattling, 2 * beyond, radius)
-        error = np.where(rattling, spread, error)
-    confined, directed = model == "confined", model == "directed"
-    length = calibration.length
-    speed_unit = length / (calibration.time * steps.stride)
-    return _Lengths(
-        confinement_radius=np.where(confined, radius * length, np.nan),
-        confinement_radius_error=np.where(confined, error * length, np.nan),
-        speed=np.where(directed, fits.speed * speed_unit, np.nan),
-        speed_error=np.where(directed, fits.speed_error * speed_unit, np.nan),
-    )
-
-
 def _lattice(steps: Steps, calibration: Calibration) -> MotionLattice:
     exposure = calibration.exposure_fraction(steps.stride) or 0.0
     return motion_lattice(blocks_of(steps), exposure, steps.stride)
@@ -245,7 +200,7 @@ def _lattice(steps: Steps, calibration: Calibration) -> MotionLattice:
 def _table(steps: Steps, kept: Steps, reason: np.ndarray, calibration: Calibration) -> pd.DataFrame:
     """Return one row a particle; what is too short is undetermined, with the reason."""
     count = len(steps.particle)
-    names = ("p_value", "p_immobile", *(field.name for field in fields(_Lengths)))
+    names = ("p_value", "p_immobile", *(field.name for field in fields(Lengths)))
     columns = {name: np.full(count, np.nan) for name in names}
     model = np.full(count, "undetermined", dtype=object)
     good = reason == ""
@@ -254,14 +209,14 @@ def _table(steps: Steps, kept: Steps, reason: np.ndarray, calibration: Calibrati
         fits = fit_tracks(lattice)
         size = lattice.blocks.size / kept.stride
         decision = decide(fits, size / 2, calibration.localisation_error_px, size, "track")
-        lengths = _lengths(
+        lengths = lengths_of(
             fits, decision.motion_model, decision.p_immobile, size, kept, calibration
         )
         model[good] = decision.motion_model
         reason[good] = decision.reason
         columns["p_value"][good] = decision.p_brownian
         columns["p_immobile"][good] = decision.p_immobile
-        for field in fields(_Lengths):
+        for field in fields(Lengths):
             columns[field.name][good] = getattr(lengths, field.name)
     return pd.DataFrame(
         {
@@ -279,7 +234,7 @@ def _table(steps: Steps, kept: Steps, reason: np.ndarray, calibration: Calibrati
 def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClass:
     model: MotionModel = "undetermined"
     numbers = dict.fromkeys(("p_value", "p_immobile"), float("nan"))
-    numbers |= dict.fromkeys((field.name for field in fields(_Lengths)), float("nan"))
+    numbers |= dict.fromkeys((field.name for field in fields(Lengths)), float("nan"))
     displacements, differ = 0, False
     if not tracks:
         reason = f"no track has {FEWEST_DISPLACEMENTS} displacements from frame to frame"
@@ -303,10 +258,10 @@ def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClas
         differ = model != "immobile" and not alike(found.difference, tracks)
         if differ:
             model, reason = "undetermined", "the tracks differ: see the kind of each track alone"
-        lengths = _lengths(
+        lengths = lengths_of(
             found.fits, np.array([model]), decision.p_immobile, total, steps, calibration
         )
-        numbers |= {field.name: getattr(lengths, field.name)[0] for field in fields(_Lengths)}
+        numbers |= {field.name: getattr(lengths, field.name)[0] for field in fields(Lengths)}
     numbers = {name: float(value) for name, value in numbers.items()}
     return MotionClass(
         motion_model=model,

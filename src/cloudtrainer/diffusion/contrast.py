@@ -23,7 +23,7 @@ class Contrast:
     degrees_of_freedom : float
         Of the test.
     reason : str
-        Why there is no test, or no interval; otherwise empty.
+        Why there is no ratio, test or interval; otherwise empty.
     """
 
     kind: str
@@ -41,6 +41,9 @@ def contrast(first: VideoValues, second: VideoValues) -> Contrast:
     Notes
     -----
     Welch's test, of logarithms where all values are positive and no interval of a video reaches 0.
+    Otherwise a ratio could be of any size or sign: the difference is given in its place, and of a
+    quantity that is positive by nature ``reason`` says why. Where the interval of a video is open
+    at one end there is no interval and no test.
     The p-value is the larger of it and of a normal test with the uncertainty that the particles of
     the videos leave by themselves, and the interval the wider of both, so that few videos that
     agree by chance prove nothing; an interval excludes equality just where p < 0.05. It is made
@@ -52,6 +55,7 @@ def contrast(first: VideoValues, second: VideoValues) -> Contrast:
     nan = float("nan")
     if not len(first) or not len(second):
         return Contrast(kind, nan, nan, nan, nan, nan, "a condition has no video with an estimate")
+    no_ratio = _why_no_ratio(first, second)
     sides = [np.log(one.value) if logarithmic else one.value for one in (first, second)]
     distance = float(sides[0].mean() - sides[1].mean())
     shown = np.exp if logarithmic else np.float64
@@ -61,7 +65,14 @@ def contrast(first: VideoValues, second: VideoValues) -> Contrast:
             "one video of a condition cannot tell how videos differ: no interval and no p-value; "
             "film three or more of each"
         )
-        return Contrast(kind, float(shown(distance)), nan, nan, nan, nan, reason)
+        return Contrast(
+            kind, float(shown(distance)), nan, nan, nan, nan, _together(no_ratio, reason)
+        )
+    if first.any_open or second.any_open:
+        reason = "the 95% interval of a video is open at one end: no interval and no p-value"
+        return Contrast(
+            kind, float(shown(distance)), nan, nan, nan, nan, _together(no_ratio, reason)
+        )
     of_videos = [float(side.var(ddof=1)) / len(side) for side in sides]
     of_particles = sum(
         float(one.particle_variance(logarithmic=logarithmic).mean()) / len(one)
@@ -80,7 +91,24 @@ def contrast(first: VideoValues, second: VideoValues) -> Contrast:
     elif half == 0:
         p_value = nan
         reason = "the videos of each condition do not differ at all: are they copies?"
+    reason = _together(no_ratio, reason)
     return Contrast(kind, float(shown(distance)), low, high, p_value, freedom, reason)
+
+
+def _why_no_ratio(first: VideoValues, second: VideoValues) -> str:
+    """Say why a quantity that is positive by nature has no ratio; nothing where it has one."""
+    if not (first.positive and second.positive) or (first.logarithmic and second.logarithmic):
+        return ""
+    doubtful = sum(int((np.fmin(one.value, one.low) <= 0).sum()) for one in (first, second))
+    videos = "1 video" if doubtful == 1 else f"{doubtful} videos"
+    return (
+        f"no ratio, for in {videos} the value is not above 0 or its 95% interval reaches 0; this "
+        "is the difference"
+    )
+
+
+def _together(*reasons: str) -> str:
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def _welch_freedom(variances: list[float], numbers: list[int]) -> float:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import chdtri
 
 from cloudtrainer.diffusion.resample import NORMAL_95
-from cloudtrainer.diffusion.tracks import FloatArray, Steps
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray
 
 # Beyond, a score interval has no upper end, or one that says nothing.
 _MOST_BENT = 0.9

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloudtrainer.diffusion.likelihood import PaddedSteps, quadratic_forms
+from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95, peak
 from cloudtrainer.diffusion.tracks import FloatArray
 
-# Half the 95% quantile of chi-square with one degree of freedom.
-_HALF_CHI2 = 1.920729410347062
 _BISECTIONS = 30
 # Particles without any displacement have a quadratic form of 0, whose logarithm is wanted.
 _TINY = 1e-280
@@ -36,35 +35,6 @@ class BrownianFit:
     s: FloatArray
     low: FloatArray
     high: FloatArray
-
-
-def peak(values: FloatArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return where the parabola through the three highest points of each row peaks, and how high.
-
-    A row whose highest point is the first or last keeps that point.
-
-    Parameters
-    ----------
-    values : ndarray, shape (rows, points)
-    grid : ndarray, shape (points,)
-    """
-    best = np.argmax(values, axis=1)
-    rows = np.arange(len(values))
-    where, top = grid[best].copy(), values[rows, best].copy()
-    inner = np.flatnonzero((best > 0) & (best < len(grid) - 1))
-    k = best[inner]
-    left, right = grid[k - 1] - grid[k], grid[k + 1] - grid[k]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        down_left = (values[inner, k - 1] - values[inner, k]) / left
-        down_right = (values[inner, k + 1] - values[inner, k]) / right
-        curvature = (down_right - down_left) / (right - left)
-        slope = down_left - curvature * left
-        shift = -slope / (2 * curvature)
-    good = np.isfinite(shift) & (curvature < 0)
-    shift = np.where(good, np.clip(shift, left, right), 0.0)
-    where[inner] += shift
-    top[inner] += np.where(good, shift * (slope + curvature * shift), 0.0)
-    return where, top
 
 
 def _between(values: FloatArray, grid: FloatArray, where: FloatArray) -> FloatArray:
@@ -136,7 +106,7 @@ class FreeOffset:
         profile = self.profile(parts)
         D, s, _ = self.maximise(parts, grid)
         _, top = peak(profile, grid)
-        threshold = top - _HALF_CHI2
+        threshold = top - HALF_CHI2_95
 
         def excess(log_D: FloatArray) -> FloatArray:
             return self.at_diffusion(parts, grid, log_D) - threshold
@@ -200,7 +170,7 @@ class KnownOffset:
         """Return estimates and likelihood-ratio intervals of each row."""
         values = parts[0]
         D, s, log_D = self.maximise(parts, grid)
-        threshold = peak(values, grid)[1] - _HALF_CHI2
+        threshold = peak(values, grid)[1] - HALF_CHI2_95
 
         def excess(place: FloatArray) -> FloatArray:
             return _between(values, grid, np.clip(place, grid[0], grid[-1])) - threshold

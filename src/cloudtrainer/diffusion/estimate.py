@@ -1,8 +1,12 @@
 """What an estimate is: a number, its uncertainty, and how both were made."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+# How an interval is asked for: over particles drawn anew, or by the likelihood.
+Interval = Literal["bootstrap", "model"]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import number
-from cloudtrainer.diffusion.border import BORDER_COLUMN
-from cloudtrainer.diffusion.tracks import track_arrays
+from cloudtrainer.diffusion.tracks import BORDER_COLUMN, track_arrays
 
 
 def with_distance_to_border(tracks: pd.DataFrame, width_px: int, height_px: int) -> pd.DataFrame:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, Steps
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 
 # A track is cut into blocks of at most this many displacements: the cost grows with its square.
 LONGEST_BLOCK = 256
+# Displacements in a row that motion, noise and exponent need at the least.
+SHORTEST_RUN = 3
 ALPHA_BOUNDS = (0.02, 1.98)
 _SERIES_FROM = 4.0
 _SERIES_TERMS = 14

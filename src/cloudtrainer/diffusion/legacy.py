@@ -7,7 +7,7 @@ import pandas as pd
 
 from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
 from cloudtrainer.diffusion.motion import UNDETERMINED, motion_type
 from cloudtrainer.diffusion.msd import mean_squared_displacement
 from cloudtrainer.errors import CalibrationError, LabelError

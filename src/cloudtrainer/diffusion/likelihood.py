@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudtrainer.diffusion.tracks import FloatArray, IntArray, Steps
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 
 # Elements of one working array: what stays in a core's cache.
 _CACHE = 60_000

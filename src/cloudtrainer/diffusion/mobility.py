@@ -8,7 +8,8 @@ import pandas as pd
 
 from cloudtrainer.arguments import is_number, listed, shown
 from cloudtrainer.diffusion.anomalous import estimate_anomalous
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.calibration import Calibration
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
 from cloudtrainer.diffusion.mobility_doubts import (
     doubts,
     error_too_large,
@@ -34,7 +35,7 @@ from cloudtrainer.diffusion.msd import (
     offset_exceeds,
 )
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein, free_diffusion
-from cloudtrainer.diffusion.tracks import Calibration, track_arrays
+from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.diffusion.transport import TransportLimits, by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError

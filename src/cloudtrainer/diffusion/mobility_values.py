@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.diffusion.ensemble import estimate_diffusion
+from cloudtrainer.diffusion.coefficient import estimate_diffusion
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
 

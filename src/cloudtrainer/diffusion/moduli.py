@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cloudtrainer.arguments import is_number, shown
+from cloudtrainer.diffusion.compliance import ComplianceTransform
+from cloudtrainer.diffusion.moduli_doubts import about_intervals, doubts
 from cloudtrainer.diffusion.msd import (
     MeanSquaredDisplacement,
     mean_squared_displacement,
@@ -18,18 +19,11 @@ from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 from cloudtrainer.errors import CalibrationError, ConfigError
 
-_LAGS_A_DECADE, _FREQUENCIES_A_DECADE = 16, 8
+_LAGS_A_DECADE = 16
 _LEAST_LAGS = 8
-# The compliance is continued by a power law for so many decades beyond the lags at either end; the
-# slope at an end is that of so many lags.
-_DECADES_BEYOND, _POINTS_A_DECADE = 3, 60
-_LAGS_AT_END = 5
 _REPLICATES, _FEWEST_DRAWN = 400, 0.95
-# Whose 99% interval begins above is faster than in a liquid.
-_FASTER = 1.1
 # Of the longest track: beyond, few pairs of positions are left.
 _LONGEST_SHARE = 0.25
-_MOST_OFFSET = 0.5
 _UM3 = 1e-18
 
 
@@ -159,7 +153,7 @@ def shear_moduli(
     lags = _above(offset, msd, _spread_lags(min(longest, len(msd.lag))))
     sums = np.nan_to_num(msd.per_track[:, lags - 1]) * msd.pairs[:, lags - 1]
     pairs = msd.pairs[:, lags - 1].astype(np.float64)
-    transform = _Transform((lags * frame_interval_s).astype(np.float64))
+    transform = ComplianceTransform((lags * frame_interval_s).astype(np.float64))
     compliance = 3 * math.pi * radius_um * _UM3 / (2 * BOLTZMANN * temperature_K)
 
     def motion(weights: FloatArray) -> FloatArray:
@@ -202,10 +196,10 @@ def shear_moduli(
         slope=slope,
         offset_um2=offset,
         particles=len(sums),
-        warnings=_warnings(
+        warnings=doubts(
             msd, lags, least_slope, offset, told=not (stuck is None and offset_um2 is None)
         )
-        + _about_intervals(len(sums), storage, loss, low),
+        + about_intervals(len(sums), storage, loss, low),
     )
 
 
@@ -244,120 +238,3 @@ def _offset(
             "no localisation error"
         )
     return float(np.nanmean(shortest))
-
-
-class _Transform:
-    """From the creep compliance at some times to the complex modulus.
-
-    Parameters
-    ----------
-    time : ndarray, shape (lags,)
-        s, ascending.
-    """
-
-    def __init__(self, time: FloatArray) -> None:
-        self.time = time
-        ends = np.log10(time[[0, -1]])
-        number = max(2, round(_FREQUENCIES_A_DECADE * (ends[1] - ends[0])) + 1)
-        self.angular_frequency = np.logspace(-ends[1], -ends[0], number)
-        beyond = np.linspace(0, _DECADES_BEYOND, _DECADES_BEYOND * _POINTS_A_DECADE + 1)[1:]
-        between = np.linspace(ends[0], ends[1], max(2, int(_POINTS_A_DECADE * (ends[1] - ends[0]))))
-        self._log_dense = np.log(10) * np.concatenate(
-            [ends[0] - beyond[::-1], between, ends[1] + beyond]
-        )
-        self._dense = np.exp(self._log_dense)
-        self._waves = np.exp(-1j * self.angular_frequency[:, None] * self._dense)
-
-    def slope(self, msd: FloatArray) -> FloatArray:
-        """Return d ln MSD / d ln t at one over each frequency."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slopes = np.gradient(np.log(msd), np.log(self.time))
-        return np.asarray(
-            np.interp(-np.log(self.angular_frequency), np.log(self.time), slopes), np.float64
-        )
-
-    def modulus(self, compliance: FloatArray) -> NDArray[np.complex128]:
-        """Return the complex modulus, Pa, (curves, frequencies), of J(t), 1/Pa, (curves, lags)."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log = np.log(compliance)
-        dense = np.exp(np.stack([self._continued(curve) for curve in log]))
-        slopes = np.diff(dense, axis=1) / np.diff(self._dense)
-        # From J(0) = 0 in a straight line to the first point, on as between the last two.
-        first = dense[:, :1] / self._dense[0] * (1 - self._waves[:, 0])
-        between = slopes @ (self._waves[:, :-1] - self._waves[:, 1:]).T
-        last = slopes[:, -1:] * self._waves[:, -1]
-        return np.asarray(1j * self.angular_frequency / (first + between + last))
-
-    def _continued(self, log_compliance: FloatArray) -> FloatArray:
-        if not np.isfinite(log_compliance).all():
-            return np.full(self._log_dense.shape, np.nan)
-        log_time, end = np.log(self.time), _LAGS_AT_END
-        dense = np.interp(self._log_dense, log_time, log_compliance)
-        for part, here in ((slice(end), 0), (slice(-end, None), -1)):
-            rise = np.polyfit(log_time[part], log_compliance[part], 1)[0]
-            beyond = self._log_dense < log_time[0] if here == 0 else self._log_dense > log_time[-1]
-            away = self._log_dense[beyond] - log_time[here]
-            dense[beyond] = log_compliance[here] + min(max(rise, 0.0), 1.0) * away
-        return np.asarray(dense)
-
-
-def _warnings(
-    msd: MeanSquaredDisplacement,
-    lags: IntArray,
-    least_slope: FloatArray,
-    offset: float,
-    *,
-    told: bool,
-) -> tuple[str, ...]:
-    said = []
-    mean = msd.ensemble[lags - 1]
-    if not told:
-        said.append(
-            "No offset was taken out of the MSD: localisation error looks like elasticity at high "
-            "frequency. Film beads stuck to the glass with the same optics and give their tracks, "
-            "or their localisation error (--static-error-um)."
-        )
-    hidden = offset > _MOST_OFFSET * mean
-    if hidden.any():
-        said.append(
-            f"At lags up to {msd.lag_time[lags[hidden].max() - 1]:.3g} s more than half of the MSD "
-            "is localisation error: the moduli there rest on a small difference."
-        )
-    if lags[0] > 1:
-        said.append(
-            f"The MSD of lags under {lags[0]} frames is no larger than the offset: they are left "
-            "out."
-        )
-    faster = least_slope[least_slope > _FASTER]
-    if len(faster):
-        said.append(
-            f"The MSD rises faster than in a liquid (slope above {faster.max():.2f}): drift or "
-            "active motion, which the relation does not hold for; G' is not elasticity there."
-        )
-    said.append(
-        "Within a factor of two of either end the moduli rest on how the MSD is continued beyond "
-        "the lags that were measured, and are less certain "
-        + ("than the intervals say." if np.isfinite(least_slope).any() else "there.")
-    )
-    return tuple(said)
-
-
-def _about_intervals(
-    particles: int, storage: FloatArray, loss: FloatArray, low: NDArray[np.complex128]
-) -> tuple[str, ...]:
-    if particles == 1:
-        return (
-            "They rest on one particle: there is no interval, and how far they hold is unknown.",
-        )
-    if np.isnan(low).all():
-        return (
-            "No interval is given: drawn anew, too many sets of particles have an MSD below the "
-            "offset.",
-        )
-    outside = np.isnan(storage) | np.isnan(loss)
-    if outside.any():
-        return (
-            f"At {outside.sum()} of {len(outside)} frequencies a modulus lies outside its own "
-            "interval and is left out: too few particles for so long lags.",
-        )
-    return ()

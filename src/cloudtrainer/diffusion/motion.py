@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from cloudtrainer.arguments import shown
-from cloudtrainer.diffusion.anomalous import AnomalousEstimate
+from cloudtrainer.diffusion.anomalous_ensemble import AnomalousEstimate
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.errors import ConfigError
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from cloudtrainer.diffusion.curves import peak
 from cloudtrainer.diffusion.motion_lattice import MotionLattice, well_part
+from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95, peak
 from cloudtrainer.diffusion.tracks import FloatArray
 
-_HALF_CHI2 = 1.920729410347062
 # Half the 90% quantile: D is above the upper end in 5%.
 _HALF_CHI2_ONE_SIDED = 1.352771727047702
 # Tracks of one pass: what stays in memory that is near.
@@ -226,7 +225,7 @@ def fit_grids(lattice: MotionLattice, grids: MotionGrids, size: FloatArray) -> M
     possible &= ((k <= 1) & (k * size[:, None] / 2 >= 4))[:, :, None]
     part = np.where(possible, grids.well_variance, 0).max((1, 2)) * 2 / grids.scale[:, 0]
 
-    low, high = _ends(_ridge(grids.power, psi_grid)[1], alpha_grid, _HALF_CHI2)
+    low, high = _ends(_ridge(grids.power, psi_grid)[1], alpha_grid, HALF_CHI2_95)
     x, y = (_at(grids.velocity[:, axis], psi_grid, moving_psi) for axis in (0, 1))
     error = np.exp(-_at(grids.log_weight, psi_grid, moving_psi) / 2)
     error = error * np.sqrt(_at(grids.moved_scale, psi_grid, moving_psi) * lattice.stride)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cloudtrainer.diffusion.curves import peak
 from cloudtrainer.diffusion.fractional import toeplitz_forms
 from cloudtrainer.diffusion.motion_fit import MotionFits, added, fit_grids, grids_of
 from cloudtrainer.diffusion.motion_lattice import MotionLattice, power_part, well_part
+from cloudtrainer.diffusion.profile_likelihood import peak
 from cloudtrainer.diffusion.relaxation import Forms, well_forms
 from cloudtrainer.diffusion.tracks import FloatArray
 

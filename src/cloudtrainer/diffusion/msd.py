@@ -7,13 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.arguments import whole_number
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    track_arrays,
-)
+from cloudtrainer.diffusion.calibration import Calibration
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 # Elements of one padded array of a batch: bounds the memory.
 _BATCH = 2_000_000

@@ -10,6 +10,7 @@ REPLICATES = 2000
 NORMAL_95 = 1.959963984540054
 # What `Estimate.interval` says where the bootstrap has nothing to draw from.
 NO_SCATTER = "model (the particles do not scatter)"
+ONE_PARTICLE = "model (one particle cannot be resampled)"
 
 
 def bootstrap_weights(particles: int, seed: int) -> FloatArray:

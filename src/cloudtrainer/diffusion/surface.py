@@ -2,14 +2,21 @@
 
 import numpy as np
 
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional import (
     ALPHA_BOUNDS,
     Blocks,
+    blocks_of,
     blurred_power_law,
     largest_motion_part,
     toeplitz_forms,
 )
+from cloudtrainer.diffusion.steps import Steps
 from cloudtrainer.diffusion.tracks import FloatArray
+
+# Log-likelihood by which motion must exceed localisation error alone: half of the 99% quantile of
+# chi-square with two degrees of freedom, exponent and coefficient.
+LEAST_FOR_MOTION = 4.605170185988092
 
 
 class FractionalSurface:
@@ -109,3 +116,12 @@ class FractionalSurface:
             beta = abs(beta)
             beta = beta if beta <= high else 2 * high - beta
         return float(np.clip(alpha, *ALPHA_BOUNDS)), float(np.clip(beta, low, high))
+
+
+def surface_of(steps: Steps, calibration: Calibration) -> FractionalSurface:
+    """Return the likelihoods of the tracks' displacements; an unknown exposure counts as none."""
+    return FractionalSurface(
+        blocks_of(steps),
+        calibration.exposure_fraction(steps.stride) or 0.0,
+        calibration.localisation_error_px,
+    )

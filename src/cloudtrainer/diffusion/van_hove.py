@@ -7,13 +7,8 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import listed, whole_number
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    track_arrays,
-)
+from cloudtrainer.diffusion.calibration import Calibration
+from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
 # Lags that no one gave: about this many, up to a quarter of the longest track.
 _LAGS = 10

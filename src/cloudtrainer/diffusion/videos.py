@@ -19,7 +19,8 @@ class VideoValues:
     ----------
     value, low, high : ndarray of float64, shape (videos,)
         The estimate of each video with its 95% interval over particles. Videos without a value are
-        not here; an interval that is not known is NaN, and counts as exact.
+        not here; an interval that is not known is NaN, and counts as exact. One with a single
+        finite end is open.
     weight : ndarray of float64, shape (videos,)
         What each rests on, such as its number of particles.
     positive : bool
@@ -45,10 +46,20 @@ class VideoValues:
         """Whether intervals are made in logarithms."""
         return self.positive and bool(len(self)) and bool((np.fmin(self.value, self.low) > 0).all())
 
+    @property
+    def any_open(self) -> bool:
+        """Whether the interval of a video has one end only: its particles may leave any error."""
+        return bool((np.isfinite(self.low) != np.isfinite(self.high)).any())
+
     def particle_variance(self, *, logarithmic: bool) -> FloatArray:
-        """Return the variance of each value that the particles leave, by its own interval."""
-        width = np.log(self.high / self.low) if logarithmic else self.high - self.low
-        return np.asarray(np.nan_to_num(width / (2 * NORMAL_95)) ** 2)
+        """Return the variance of each value that the particles leave, by its own interval.
+
+        0 where the interval is not known or open: see `any_open`.
+        """
+        known = np.isfinite(self.low) & np.isfinite(self.high)
+        low, high = np.where(known, (self.low, self.high), 1.0)
+        width = np.log(high / low) if logarithmic else high - low
+        return np.asarray((width / (2 * NORMAL_95)) ** 2)
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,8 @@ def mean_over_videos(videos: VideoValues) -> MeanOverVideos:
     3.8), but a few videos that agree by chance do not make the particles more certain. Of a
     positive quantity the interval is symmetric in the logarithm.
 
-    The interval of a single video is its own: it holds nothing of how videos differ.
+    The interval of a single video is its own: it holds nothing of how videos differ. Where that of
+    a video is open at one end, the mean has none.
     """
     number = len(videos)
     nan = float("nan")
@@ -129,6 +141,11 @@ def mean_over_videos(videos: VideoValues) -> MeanOverVideos:
     if logarithmic:
         low, high = value * float(np.exp(-half)), value * float(np.exp(half))
     between = float(np.sqrt(max(spread**2 - particles, 0.0))) if number >= FEWEST_VIDEOS else nan
+    if videos.any_open:
+        return MeanOverVideos(
+            value, nan, nan, nan, nan, by_particles, number,
+            "none: that of a video is open at one end",
+        )  # fmt: skip
     return MeanOverVideos(
         value,
         max(low, videos.lowest),

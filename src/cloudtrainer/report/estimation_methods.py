@@ -6,7 +6,7 @@ from typing import Any
 from cloudtrainer.diffusion.checks.check import LEVEL as CHECKS_LEVEL
 from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
-from cloudtrainer.diffusion.tracks import MOST_NEAR_BORDER
+from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
 from cloudtrainer.report.references import References
 from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
 

@@ -3,7 +3,8 @@
 from cloudtrainer.simulation.backdrop import Backdrop, draw_over, measure_backdrop
 from cloudtrainer.simulation.experiment import Experiment, simulate_experiment
 from cloudtrainer.simulation.files import write_experiment
-from cloudtrainer.simulation.scenes import Scenes, draw_scenes
+from cloudtrainer.simulation.random_scenes import draw_scenes
+from cloudtrainer.simulation.scenes import Scenes
 
 __all__ = [
     "Backdrop",

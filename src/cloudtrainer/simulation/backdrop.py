@@ -14,7 +14,8 @@ from cloudtrainer.errors import VideoError
 from cloudtrainer.simulation.draw import Draw
 from cloudtrainer.simulation.moving import repeat_at_ends
 from cloudtrainer.simulation.noise import Noise, measure_noise
-from cloudtrainer.simulation.scenes import Scenes, draw_particles
+from cloudtrainer.simulation.particles import draw_particles
+from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.video import Video
 
 _FRAMES = 60

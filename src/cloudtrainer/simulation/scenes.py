@@ -1,25 +1,9 @@
-"""Random training scenes: images whose every property is drawn anew, and their exact positions."""
+"""A batch of images to train on, and where their particles are."""
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-
-from cloudtrainer.config import SceneSettings
-from cloudtrainer.simulation.camera import photon_noise, read_noise, uneven_background
-from cloudtrainer.simulation.draw import Draw
-from cloudtrainer.simulation.exposure import draw_smear, smeared
-from cloudtrainer.simulation.moving import draw_motion, in_frames, repeat_at_ends
-from cloudtrainer.simulation.spots import Spots, render_spots
-
-# A network does not see a ring's far side from farther than this.
-_WIDEST_RING_PX = 14.0
-_MOST_CLUTTER = 40
-# Of clutter that is seen in several frames: dirt on the glass or the optics.
-_STILL_CLUTTER = 0.3
-# Of scenes with hot pixels: those where each is hot in one frame only, as cosmic rays leave them.
-_BRIEF_SPECKS = 0.25
 
 
 @dataclass(frozen=True)
@@ -49,6 +33,32 @@ class Scenes:
     brightest: Tensor
     context: Tensor | None = None
 
+    @classmethod
+    def of_frames(
+        cls,
+        frames: Tensor,
+        x: Tensor,
+        y: Tensor,
+        present: Tensor,
+        brightest: Tensor | None = None,
+    ) -> "Scenes":
+        """Return the scenes whose images are the middle ones of these frames.
+
+        Parameters
+        ----------
+        frames : Tensor
+            Each image with its neighbours, (images, 2 k + 1, height, width).
+        x, y, present : Tensor
+            As of the class.
+        brightest : Tensor, optional
+            As of the class; default: each image is the whole of its video.
+        """
+        image = frames[:, frames.shape[1] // 2]
+        if brightest is None:
+            brightest = image.amax(dim=(1, 2))
+        context = frames if frames.shape[1] > 1 else None
+        return cls(image, x, y, present, brightest, context)
+
     @property
     def frames(self) -> Tensor:
         """Each image with its neighbours, (images, 2 k + 1, height, width); without, k is 0."""
@@ -70,297 +80,3 @@ class Scenes:
             name: values.to(device) for name, values in vars(self).items() if values is not None
         }
         return Scenes(**there)
-
-
-def draw_scenes(
-    settings: SceneSettings,
-    images: int,
-    size_px: int,
-    generator: torch.Generator,
-    context_frames: int = 0,
-) -> Scenes:
-    """Draw scenes of random size, brightness, rings, density, background and noise.
-
-    Parameters
-    ----------
-    settings : SceneSettings
-        The limits between which each scene draws its own values.
-    images : int
-        Number of scenes.
-    size_px : int
-        Side of a scene in pixels.
-    generator : torch.Generator
-        Source of every random number; its device is the device of the scenes.
-    context_frames : int
-        Frames before and after each image. Particles move between them, each scene's alike fast;
-        background and hot pixels stay; the noise is new in each frame.
-
-    Returns
-    -------
-    Scenes
-        Images and truth. Particles up to the reach of their light outside the image are drawn as
-        well, so that borders look as they do in a video; only those inside are ``present``.
-    """
-    draw = Draw(generator)
-    sigma = draw.log_between(settings.spot_sigma_px.low, settings.spot_sigma_px.high, (images, 1))
-    background = draw.log_between(
-        settings.background_photons.low, settings.background_photons.high, (images, 1)
-    )
-    particles = draw_particles(settings, draw, sigma, background, 1.0, size_px, context_frames)
-
-    height = _unevenness(settings, draw, particles.spots.peak.amax(dim=1), background[:, 0])
-    uneven = uneven_background(images, size_px, size_px, generator)
-    ground = background[:, :, None] + height[:, None, None] * uneven
-    counts = photon_noise((particles.frames + ground[:, None]).clamp(min=0.01), generator)
-    counts = read_noise(counts, draw.between(0.0, 3.0, (images, 1, 1, 1)), generator)
-    counts = add_specks(counts, settings, draw, background[:, :, None, None])
-    counts = compress(counts, settings, draw)
-    if context_frames:
-        counts = repeat_at_ends(counts, draw)
-    return particles.scenes(counts)
-
-
-def _unevenness(
-    settings: SceneSettings, draw: Draw, brightest: Tensor, background: Tensor
-) -> Tensor:
-    """Draw the height of each scene's uneven background: up to a share of its brightest particle.
-
-    In half of the scenes it also stands out of the noise, however dim the particles, so that
-    structure without particles is known.
-    """
-    share = settings.background_structure * draw.uniform(brightest.shape) ** 2
-    if settings.background_structure == 0:
-        return share
-    ratio = draw.log_between(0.3, settings.background_structure_snr, brightest.shape)
-    seen = draw.chance(0.5, brightest.shape) * ratio * background.sqrt()
-    return torch.maximum(share * brightest.clamp(min=1.0), seen)
-
-
-@dataclass(frozen=True)
-class Particles:
-    """Light of a batch of scenes without ground and noise, (images, height, width), and its truth.
-
-    ``present`` are the places of ``spots`` that hold a particle whose centre is inside the image.
-    ``film`` is the light before and after as well, (images, 2 k + 1, height, width); None where the
-    images stand alone.
-    """
-
-    light: Tensor
-    spots: Spots
-    present: Tensor
-    film: Tensor | None = None
-
-    @property
-    def frames(self) -> Tensor:
-        """Light of each image with its neighbours, (images, 2 k + 1, height, width)."""
-        return self.light[:, None] if self.film is None else self.film
-
-    def scenes(self, counts: Tensor) -> Scenes:
-        """Return the scenes whose images, each the whole of its video, are ``counts``.
-
-        ``counts`` are of the shape of ``light`` or of ``frames``.
-        """
-        frames = counts[:, None] if counts.ndim == 3 else counts
-        image = frames[:, frames.shape[1] // 2]
-        alone = Scenes(image, self.spots.x, self.spots.y, self.present, image.amax(dim=(1, 2)))
-        return alone.with_frames(frames)
-
-
-def draw_particles(
-    settings: SceneSettings,
-    draw: "Draw",
-    sigma: Tensor,
-    variance: Tensor,
-    gain: float,
-    size_px: int,
-    context_frames: int = 0,
-) -> Particles:
-    """Draw each scene's particles and clutter, with brightness relative to the noise.
-
-    Parameters
-    ----------
-    settings : SceneSettings
-        The limits between which each scene draws its own values.
-    draw : Draw
-        Source of every random number.
-    sigma, variance : Tensor
-        Typical width of each scene's particles, px, and variance of the noise of its ground, in
-        the square of the unit of the light, (images, 1).
-    gain : float
-        What a unit of light adds to the variance: 1 where light is counted in photons, 0 where
-        the noise does not depend on it, negative where it weakens the noise.
-    size_px : int
-        Side of a scene in pixels.
-    context_frames : int
-        Frames before and after each image.
-    """
-    reach = math.ceil(5 * settings.spot_sigma_px.high)
-    cluttered = draw.chance(settings.clutter_share, sigma.shape)
-    spots, present = _draw_spots(settings, draw, sigma, variance, gain, cluttered, size_px, reach)
-    clutter = _draw_clutter(settings, draw, sigma, cluttered, spots, size_px, reach)
-    inside = (spots.x > -0.5) & (spots.x < size_px - 0.5) & (spots.y > -0.5)
-    inside &= spots.y < size_px - 0.5
-    smear = draw_smear(draw, settings.smeared_share, len(sigma))
-    if context_frames == 0:
-        light = render_spots(smeared(spots, smear, draw), size_px, size_px)
-        light += render_spots(clutter, size_px, size_px)
-        return Particles(light, spots, present & inside)
-    motion = draw_motion(draw, len(sigma))
-    moved, seen = in_frames(spots, motion, context_frames, draw)
-    still = draw.chance(_STILL_CLUTTER, clutter.x.shape)
-    dirt, _ = in_frames(clutter, motion, context_frames, draw, still)
-    each = smear.repeat_interleave(2 * context_frames + 1, dim=0)
-    film = render_spots(smeared(moved, each, draw), size_px, size_px)
-    film = (film + render_spots(dirt, size_px, size_px)).view(
-        len(sigma), 2 * context_frames + 1, size_px, size_px
-    )
-    return Particles(film[:, context_frames], spots, present & inside & seen, film)
-
-
-def _draw_spots(
-    settings: SceneSettings,
-    draw: Draw,
-    sigma: Tensor,
-    variance: Tensor,
-    gain: float,
-    cluttered: Tensor,
-    size_px: int,
-    reach: int,
-) -> tuple[Spots, Tensor]:
-    """Draw the particles of each scene: alike in size, shape and brightness, but not the same.
-
-    Where others are out of focus, those in focus are more alike in brightness.
-    """
-    images = len(sigma)
-    present = draw_presence(settings, draw, sigma, (size_px + 2 * reach) ** 2)
-    shape = present.shape
-    spread = draw.between(0.0, 0.15, (images, 1))
-    own_sigma = sigma * torch.exp(spread * (2 * draw.uniform(shape) - 1))
-    disc = draw.chance(0.3, (images, 1))
-    ring_height = _draw_rings(settings, draw, shape)
-    # The peak with the drawn ratio to the noise at it: snr = peak / sqrt(variance + gain * peak).
-    snr = draw_snr(settings, draw, torch.where(cluttered, 0.2, 0.7), shape)
-    peak = (gain * snr**2 + torch.sqrt(gain**2 * snr**4 + 4 * snr**2 * variance)) / 2
-    spots = Spots(
-        x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
-        y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
-        # Where the ring is brighter than the core, the drawn peak is the ring's.
-        peak=present * peak / ring_height.clamp(min=1.0),
-        sigma=own_sigma,
-        flatness=torch.where(disc, draw.between(2.0, 6.0, (images, 1)), 2.0).expand(shape),
-        ring_height=ring_height,
-        ring_radius=(own_sigma * draw.log_between(1.8, 5.0, shape)).clamp(max=_WIDEST_RING_PX),
-        ring_width=own_sigma * draw.between(0.3, 0.7, shape),
-        stretch=torch.exp(draw.between(-0.08, 0.08, (images, 1))).expand(shape),
-    )
-    return spots, present
-
-
-def draw_presence(settings: SceneSettings, draw: Draw, sigma: Tensor, field_px2: int) -> Tensor:
-    """Draw how many particles a scene has; they cover at most about a fifth of the field."""
-    crowded = 1000 * 0.2 / (math.pi * (1.5 * sigma) ** 2)
-    wanted = draw.log_between(
-        settings.density_per_1000_px2.low, settings.density_per_1000_px2.high, sigma.shape
-    )
-    expected = torch.minimum(wanted, crowded) * field_px2 / 1000
-    number = torch.poisson(expected, generator=draw.generator)
-    return torch.arange(max(int(number.max()), 1), device=number.device) < number
-
-
-def _draw_rings(settings: SceneSettings, draw: Draw, shape: torch.Size) -> Tensor:
-    """Draw heights of rings over the core: dark halos, faint rings, and rings without a core."""
-    images = shape[0]
-    ringed = draw.chance(settings.ring_share, (images, 1))
-    halo = draw.chance(0.4, (images, 1))
-    # Some scenes are mixed: part of the particles are in focus and show no ring.
-    blurred = draw.chance(0.7, shape)
-    height = torch.where(halo, -draw.between(0.05, 0.6, shape), draw.log_between(0.05, 5.0, shape))
-    return torch.where(ringed & blurred, height, 0.0)
-
-
-def _draw_clutter(
-    settings: SceneSettings,
-    draw: Draw,
-    sigma: Tensor,
-    cluttered: Tensor,
-    particles: Spots,
-    size_px: int,
-    reach: int,
-) -> Spots:
-    """Draw particles that are out of focus and not wanted: blurred, dim, some as wide rings.
-
-    Out of focus a particle sends the same light to a larger spot, so its peak falls with the
-    square of its width.
-    """
-    images = len(sigma)
-    wanted = (particles.peak > 0).sum(1, keepdim=True)
-    typical = particles.peak.sum(1, keepdim=True) / wanted.clamp(min=1)
-    number = torch.poisson(
-        draw.log_between(0.2, 3.0, (images, 1)) * wanted, generator=draw.generator
-    ).clamp(max=_MOST_CLUTTER)
-    most = max(int(number.max()), 1)
-    shape = (images, most)
-    present = cluttered & (torch.arange(most, device=sigma.device) < number)
-    wider = draw.log_between(1.15, 3.0, shape)
-    light = draw.log_between(0.1, 1.2, shape)
-    wide_ring = draw.chance(0.15, shape)
-    ones = torch.ones(shape, device=sigma.device)
-    return Spots(
-        x=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
-        y=draw.between(-reach - 0.5, size_px + reach - 0.5, shape),
-        peak=present * typical * torch.where(wide_ring, 0.05 * light, light / wider**2),
-        sigma=torch.where(wide_ring, ones, sigma * wider),
-        flatness=2 * ones,
-        ring_height=torch.where(wide_ring, 4.0, 0.0),
-        ring_radius=draw.between(8.0, 28.0, shape),
-        ring_width=draw.between(0.8, 2.5, shape),
-        stretch=ones,
-    )
-
-
-def draw_snr(settings: SceneSettings, draw: Draw, widest: Tensor, shape: torch.Size) -> Tensor:
-    """Draw each particle's ratio around its scene's, by a factor of up to exp(``widest``)."""
-    images = shape[0]
-    low, high = settings.peak_snr.low, settings.peak_snr.high
-    scene = draw.log_between(low, high, (images, 1))
-    spread = torch.exp(widest * draw.uniform((images, 1)) * (2 * draw.uniform(shape) - 1))
-    return (scene * spread).clamp(low, high)
-
-
-def add_specks(counts: Tensor, settings: SceneSettings, draw: Draw, ground: Tensor) -> Tensor:
-    """Add hot pixels to some scenes, (images, frames, height, width): they stay, or are brief."""
-    images, frames, *sides = counts.shape
-    marked = draw.chance(settings.speck_share, (images, 1, 1, 1))
-    hot = draw.chance(0.002, (images, 1, *sides)) & marked
-    height = draw.between(3.0, 30.0, hot.shape) * torch.sqrt(ground)
-    if frames > 1:
-        brief = draw.chance(_BRIEF_SPECKS, (images, 1, 1, 1))
-        when = (frames * draw.uniform(hot.shape)).long()
-        now = when == torch.arange(frames, device=when.device)[:, None, None]
-        hot = hot & (now | ~brief)
-    return counts + hot * height
-
-
-def compress(counts: Tensor, settings: SceneSettings, draw: Draw) -> Tensor:
-    """Smooth a share of the scenes and round them to the 256 steps of a movie or a JPEG.
-
-    ``counts`` are (images, frames, height, width); all frames of a scene have the same steps.
-    """
-    chosen = draw.chance(settings.compressed_share, (len(counts),))
-    if not bool(chosen.any()):
-        return counts
-    some = counts[chosen].transpose(0, 1)
-    width = draw.between(0.3, 0.9, (some.shape[1], 1))
-    offsets = torch.arange(-2, 3, device=counts.device)
-    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
-    kernel = kernel / kernel.sum(dim=1, keepdim=True)
-    smooth = torch.nn.functional.pad(some, (2, 2, 2, 2), mode="reflect")
-    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, :, None], groups=some.shape[1])
-    smooth = torch.nn.functional.conv2d(smooth, kernel[:, None, None, :], groups=some.shape[1])
-    low = smooth.amin(dim=(0, 2, 3), keepdim=True)
-    high = smooth.amax(dim=(0, 2, 3), keepdim=True)
-    steps = draw.log_between(40.0, 255.0, (some.shape[1], 1, 1))
-    rounded = torch.round((smooth - low) / (high - low).clamp(min=1e-6) * steps)
-    result = counts.clone()
-    result[chosen] = rounded.transpose(0, 1)
-    return result

@@ -66,7 +66,12 @@ def _numbers(comparison: "Comparison") -> str:
             one.quantity.label,
             spoken_names(one),
             spoken_value(one),
-            spoken_p(one.adjusted_p_value) or f"no test: {one.contrast.reason}",
+            "; ".join(
+                filter(
+                    None,
+                    (spoken_p(one.adjusted_p_value) or "no test", one.contrast.reason),
+                )
+            ),
         ]
         for one in comparison.pairs
         if one.quantity.leading

@@ -18,7 +18,7 @@ from cloudtrainer.config import Config
 from cloudtrainer.errors import TrainingError
 
 _WARM_UP_STEPS, _LEAST_STEPS, _MOST_STEPS, _LONGEST_S = 1, 3, 20, 6.0
-# As in training.validation: what each epoch is scored on where nothing is labelled.
+# As in training.validation_sets: what each epoch is scored on where nothing is labelled.
 _VALIDATION_BATCHES = 8
 _VALIDATION_PIXELS = 8 * 128**2
 _LONGEST_MEASUREMENT_S = 300.0

@@ -208,6 +208,8 @@ class DataPart:
             lines.append(
                 f"{len(here)} labels in frame {number} (blue squares)."
                 if len(here)
+                else f"Frame {number} was confirmed to hold no particle."
+                if number in one.empty
                 else f"Frame {number} has no labels; the first that has is {labelled[0]}."
                 if labelled
                 else "The file of labels says that the video holds no particles."

@@ -1,7 +1,6 @@
 """The file of a video's labels: read with all it holds, written whole, others' changes noticed."""
 
 import hashlib
-import json
 import shutil
 import threading
 from contextlib import suppress
@@ -11,7 +10,16 @@ import pandas as pd
 
 from cloudtrainer.annotations import write_labels
 from cloudtrainer.annotations.labels import read_label_table
-from cloudtrainer.atomic import replacing, write_json
+from cloudtrainer.annotations.looked_at import (
+    check_folder,
+    empty_frames,
+    looked_at_file,
+    make_folder,
+    read_looked_at,
+    with_empty_frames,
+    write_looked_at,
+)
+from cloudtrainer.atomic import replacing
 from cloudtrainer.errors import LabelError
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace, comparable_name, label_names
@@ -28,9 +36,9 @@ class LabelsChangedError(LabelError):
 class LabelFile:
     """The file of a video's labels.
 
-    Beside the labels lie two folders that no training reads: ``originals`` holds files as they
-    were before the Studio wrote over them, ``looked_at`` a JSON file a video with the frames that
-    were confirmed to be empty, which the table of labels cannot say.
+    Beside the labels lie two folders: ``originals`` holds files as they were before the Studio
+    wrote over them, and no training reads it; ``looked_at`` a JSON file a video with the frames
+    that were confirmed to be empty, which the table of labels cannot say.
 
     Parameters
     ----------
@@ -60,10 +68,7 @@ class LabelFile:
     @property
     def target(self) -> Path:
         """The CSV file that changes are written to."""
-        if self._known is not None and self._known[0].suffix.lower() == ".csv":
-            return self._known[0]
-        stem = self.path.name if self.path.is_dir() else self.path.stem
-        return self.place.annotations / f"{stem}_particles.csv"
+        return self.place.labels_csv(self.path, self._known[0] if self._known else None)
 
     def read(self) -> pd.DataFrame:
         """Return the labels, ``frame, x, y`` and the file's other columns; empty without a file.
@@ -128,9 +133,7 @@ class LabelFile:
     @property
     def empty_frames(self) -> set[int]:
         """The frames that were confirmed to hold no particle."""
-        frames = self._notes().get("empty_frames")
-        whole = frames if isinstance(frames, list) else []
-        return {frame for frame in whole if type(frame) is int and 0 <= frame < len(self.video)}
+        return empty_frames(self._notes(), len(self.video))
 
     def set_empty(self, frame: int, empty: bool) -> None:
         """Note that a frame holds no particle, or that this is not known.
@@ -141,10 +144,11 @@ class LabelFile:
             The note cannot be written.
         """
         with _ONE_AT_A_TIME:
-            frames = self.empty_frames
+            notes = self._notes()
+            frames = empty_frames(notes, len(self.video))
             frames = frames | {frame} if empty else frames - {frame}
             try:
-                self._note(empty_frames=sorted(frames))
+                write_looked_at(self._notes_path, with_empty_frames(notes, frames))
             except OSError as error:
                 raise LabelError(
                     f"{self._notes_path.name}: could not be saved ({error.strerror or error})"
@@ -165,6 +169,8 @@ class LabelFile:
 
     def _write(self, target: Path, table: pd.DataFrame) -> None:
         source = self._known[0] if self._known is not None else None
+        # Before anything is written: afterwards the labels would be called unsaved, and are not.
+        check_folder(self._notes_path.parent)
         if source is not None and not self._written_here():
             _keep(source, self.place.annotations / "originals")
         if table.empty:
@@ -176,7 +182,8 @@ class LabelFile:
             source.unlink()
         self._known = None if table.empty else (target, _digest(target))
         self._stamp = _stamp(None if table.empty else target)
-        self._note(written_sha256=self._known[1] if self._known is not None else "")
+        written = self._known[1] if self._known is not None else ""
+        write_looked_at(self._notes_path, {**self._notes(), "written_sha256": written})
 
     def _written_here(self) -> bool:
         return self._known is not None and self._notes().get("written_sha256") == self._known[1]
@@ -200,17 +207,12 @@ class LabelFile:
 
     @property
     def _notes_path(self) -> Path:
-        return self.place.annotations / "looked_at" / f"{self.target.stem}.json"
+        return looked_at_file(self.target)
 
     def _notes(self) -> dict[str, object]:
-        with suppress(OSError, ValueError, RecursionError):
-            notes = json.loads(self._notes_path.read_text(encoding="utf-8"))
-            return notes if isinstance(notes, dict) else {}
+        with suppress(LabelError):
+            return read_looked_at(self._notes_path)
         return {}
-
-    def _note(self, **more: object) -> None:
-        self._notes_path.parent.mkdir(exist_ok=True)
-        write_json(self._notes_path, {**self._notes(), **more})
 
 
 def _stamp(file: Path | None) -> tuple[object, ...]:
@@ -233,7 +235,7 @@ def _digest(file: Path) -> str:
 
 def _keep(file: Path, folder: Path) -> None:
     """Copy a file into a folder, unless what it holds is there, under a name that is free."""
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     copy, number = folder / file.name, 1
     while copy.exists():
         if _digest(copy) == _digest(file):

@@ -49,8 +49,8 @@ def frame_in_words(
             said += f" {circles} without a label: training takes what has none for background."
     elif empty:
         said = (
-            f"Frame {frame}: confirmed as empty, and not suggested again. Training leaves frames "
-            "without labels alone: it learns nothing from it."
+            f"Frame {frame}: confirmed as empty, and not suggested again. Training learns from it "
+            "that nothing here is a particle."
         )
     else:
         said = f"Frame {frame}: no labels; training leaves it alone."

@@ -53,7 +53,13 @@ class Trajectories:
 
     @classmethod
     def of(cls, tracks: pd.DataFrame, particles: pd.DataFrame, unit: str) -> "Trajectories":
-        """Put tracks ``particle, frame, x, y`` in order, with ``particle, D`` of each."""
+        """Put tracks ``particle, frame, x, y`` in order, with ``particle, D`` of each.
+
+        Rows that lack one of these numbers, as other programs write gaps, are left out.
+        """
+        names = ["frame", "particle", "x", "y"]
+        numbers = tracks[names].apply(pd.to_numeric, errors="coerce")
+        tracks = numbers[np.isfinite(numbers.to_numpy(np.float64, na_value=np.nan)).all(axis=1)]
         table = pd.DataFrame(
             {
                 "frame": tracks["frame"].to_numpy(np.int32),

@@ -4,7 +4,7 @@ import io
 import shutil
 import unicodedata
 from base64 import b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cloudtrainer.annotations import read_labels
 from cloudtrainer.detector.versions import FILE_SUFFIXES, ZIP_SUFFIX
 from cloudtrainer.errors import CloudTrainerError, LabelError, WorkspaceError
+from cloudtrainer.training.found_videos import NO_LABELS, frames_without_particles
 from cloudtrainer.training.hashes import ContentHashes, labels_hash
 from cloudtrainer.training.ledger import Ledger, VideoRecord
 from cloudtrainer.video import Video
@@ -46,12 +47,15 @@ class ListedVideo:
     state : str
         "new", "new: labels changed since v_...", "no labels", "learned by v_...", or what is wrong
         with it.
+    empty : ndarray of int64
+        Frames that were confirmed to hold no particle.
     """
 
     path: Path
     video: Video | None
     labels: pd.DataFrame | None
     state: str
+    empty: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def trouble(self) -> str:
@@ -74,6 +78,8 @@ class ListedVideo:
         if labels is not None:
             labelled = labels["frame"].nunique()
             count = f"{len(labels)} on {labelled} {'frame' if labelled == 1 else 'frames'}"
+        if len(self.empty):
+            count += f", {len(self.empty)} without particles"
         # Of what cannot be opened, what to do about it is said when it is chosen.
         state = self.trouble if video is not None else self.trouble.partition(";")[0]
         return {"video": self.path.name, **shown, "labels": count, "state": state}
@@ -88,6 +94,7 @@ def list_videos(place: Workspace) -> list[ListedVideo]:
     except LabelError as error:
         return [replace(one, state=str(error)) if one.video else one for one in listed]
     listed = [_with_labels(one, labels.get(one.path)) for one in listed]
+    listed = [_with_empty(place, one, labels.get(one.path)) for one in listed]
     ledger = Ledger.open(place.ledger, place.model_folders())
     hashes = ContentHashes(place.cache / "content_hashes.json")
     listed = [_with_state(one, ledger, hashes) for one in listed]
@@ -122,6 +129,18 @@ def _with_labels(one: ListedVideo, file: Path | None) -> ListedVideo:
     return replace(one, labels=labels, state="new")
 
 
+def _with_empty(place: Workspace, one: ListedVideo, file: Path | None) -> ListedVideo:
+    if one.video is None:
+        return one
+    labels = NO_LABELS if one.labels is None else one.labels
+    try:
+        empty = frames_without_particles(place, one.path, file, labels, len(one.video))
+    except LabelError:
+        # A training says it; the list is of labels, which are there.
+        return one
+    return replace(one, empty=empty)
+
+
 def _with_state(one: ListedVideo, ledger: Ledger, hashes: ContentHashes) -> ListedVideo:
     if one.video is None or one.labels is None or not ledger.records:
         return one
@@ -132,7 +151,7 @@ def _with_state(one: ListedVideo, ledger: Ledger, hashes: ContentHashes) -> List
     record = ledger.find(VideoRecord(name=one.path.name, md5=md5, sha256=sha256))
     if record is None or not record.model_version:
         return one
-    if record.labels_sha256 and record.labels_sha256 != labels_hash(one.labels):
+    if record.labels_sha256 and record.labels_sha256 != labels_hash(one.labels, one.empty):
         return replace(one, state=f"new: labels changed since {record.model_version}")
     return replace(one, state=f"learned by {record.model_version}")
 

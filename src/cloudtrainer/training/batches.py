@@ -16,7 +16,7 @@ from cloudtrainer.simulation.optics import draw_simulated_scenes
 from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.simulation.twin import Twin, draw_twin
 from cloudtrainer.training.augment import augment, source_side
-from cloudtrainer.training.labelled import LabelledFrames
+from cloudtrainer.training.crops import LabelledFrames
 
 _Video = TypeVar("_Video", Backdrop, Twin)
 
@@ -267,11 +267,10 @@ def join(parts: list[Scenes]) -> Scenes:
 
     context = max(part.frames.shape[1] // 2 for part in parts)
     frames = torch.cat([middle_frames(part.frames, context) for part in parts])
-    joined = Scenes(
-        images=frames[:, context],
+    return Scenes.of_frames(
+        frames,
         x=torch.cat([padded(part.x) for part in parts]),
         y=torch.cat([padded(part.y) for part in parts]),
         present=torch.cat([padded(part.present) for part in parts]),
         brightest=torch.cat([part.brightest for part in parts]),
     )
-    return joined.with_frames(frames)

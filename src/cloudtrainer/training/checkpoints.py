@@ -228,7 +228,7 @@ def unfinished_run(logs: Path) -> SavedRun | None:
         return None
     try:
         done = json.loads((logs / _DONE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return run
     return None if isinstance(done, dict) and done.get("run") == run.name else run
 

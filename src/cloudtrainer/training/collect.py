@@ -96,6 +96,18 @@ class TrainingData:
         self.hashes[f"twin of {twin.name}"] = video.sha256
         self.notes += str(twin).splitlines()
 
+    def agree_on_polarity(self) -> None:
+        """Take videos without a particle for those of the others: bright ones, or dark ones."""
+        videos = [*self.new, *self.earlier]
+        common = sum(video.polarity for video in videos if video.particles)
+        self.new, self.earlier = (
+            [
+                video if video.particles else replace(video, polarity=1 if common >= 0 else -1)
+                for video in part
+            ]
+            for part in (self.new, self.earlier)
+        )
+
     def without_history(self) -> "TrainingData":
         """Return the same data as if no video had been learned before."""
         unlearned = {
@@ -155,6 +167,7 @@ def collect(
     for one in found.labelled:
         sha256 = one.record.sha256
         before = known[sha256]
+        blank = one.labels.empty
         ever = np.union1d(one.numbers, frames_of(before.labelled if before else ()))
         record = replace(one.record, held_out=stretches[sha256], labelled=stretches_of(ever))
         try:
@@ -165,18 +178,19 @@ def collect(
                 frames = around.chosen(one.numbers)
             brightest = video_maximum(one.video) if whole_maximum else None
             video = labelled_video(
-                record.name, frames, one.labels, record.held_out, brightest, around
+                record.name, frames, one.labels, record.held_out, brightest, around, one.empty
             )
         except (VideoError, OSError) as error:
             data.left_out.append(str(error))
             continue
         data.add(video, _with_model(record, known[sha256], ledger, learned_by, data))
-        if settings.hold_out == "frames" and not video.held_out.any():
+        if settings.hold_out == "frames" and not blank and not video.scores:
             data.notes.append(
                 f"{video.name}: none of its labelled frames is held out: a model has learned them "
                 "all, or there is but one. Label more, to know how good a model is on it"
             )
     _add_kept(place, ledger, learned_by, data, context_frames)
+    data.agree_on_polarity()
     if settings.unlabelled == "simulate" and (settings.simulated_share > 0 or not data.records):
         _draw_over(found.unlabelled, hashes, data)
     else:
@@ -198,19 +212,24 @@ def _held_out(
     share = settings.validation_split
     before = {sha256: record.held_out if record else () for sha256, record in known.items()}
     labelled = {sha256: record.labelled if record else () for sha256, record in known.items()}
-    if settings.hold_out == "frames" or len(found) < 2:
+    with_particles = [one for one in found if not one.labels.empty]
+    if settings.hold_out == "frames" or len(with_particles) < 2:
         return {
             one.record.sha256: hold_out_frames(
-                one.numbers, share, before[one.record.sha256], labelled[one.record.sha256]
+                one.with_particles,
+                share,
+                before[one.record.sha256],
+                labelled[one.record.sha256],
+                one.empty,
             )
             for one in found
         }
-    whole = {one.record.sha256: (0, len(one.video) - 1) for one in found}
+    whole = {one.record.sha256: (0, len(one.video) - 1) for one in with_particles}
     earlier = {sha256 for sha256 in whole if whole[sha256] in before[sha256]}
     learned = {sha256 for sha256, record in known.items() if record is not None}
     chosen = hold_out_videos(whole, share, earlier, learned)
     # A block of frames that was held out before stays so in a video that is learned from.
-    return {sha256: (whole[sha256],) if sha256 in chosen else before[sha256] for sha256 in whole}
+    return {sha256: (whole[sha256],) if sha256 in chosen else before[sha256] for sha256 in known}
 
 
 def _with_model(

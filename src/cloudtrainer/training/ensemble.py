@@ -19,7 +19,7 @@ from cloudtrainer.training.checkpoints import SavedRun, finished_run, keep_finis
 from cloudtrainer.training.fitting import Fitting
 from cloudtrainer.training.processes import is_first_process
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import EpochPart
+from cloudtrainer.training.validation_sets import EpochPart
 
 History = dict[str, list[float]]
 

@@ -18,12 +18,8 @@ from cloudtrainer.training.metrics import named
 from cloudtrainer.training.rehearsal import keep
 from cloudtrainer.training.result import TrainingResult, comparison_table
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import (
-    SIMULATED,
-    Validation,
-    calibrate,
-    validation_sets,
-)
+from cloudtrainer.training.validation import Validation, calibrate
+from cloudtrainer.training.validation_sets import SIMULATED, validation_sets
 from cloudtrainer.workspace import Workspace
 
 _DOUBTFUL_F1 = 0.5

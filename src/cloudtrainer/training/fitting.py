@@ -37,7 +37,7 @@ from cloudtrainer.training.checkpoints import (
 from cloudtrainer.training.module import TrainableDetector
 from cloudtrainer.training.processes import is_first_process
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import EpochPart
+from cloudtrainer.training.validation_sets import EpochPart
 
 _STOPPED = "Stopped. Give the same command again to go on from the last epoch."
 _STOPPED_FOR_GOOD = "Stopped. Nothing was kept: the same command begins anew."

@@ -6,7 +6,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cloudtrainer.atomic import write_json
 from cloudtrainer.video import Video
@@ -60,8 +62,16 @@ class ContentHashes:
             write_json(self.path, self._known)
 
 
-def labels_hash(labels: pd.DataFrame) -> str:
-    """Return the SHA-256 of labels, whatever their order and the format they came from."""
+def labels_hash(labels: pd.DataFrame, empty: NDArray[np.int64] | None = None) -> str:
+    """Return the SHA-256 of labels, whatever their order and the format they came from.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        ``frame, x, y`` of every particle.
+    empty : ndarray of int64, optional
+        Frames that were confirmed to hold none.
+    """
     rows = labels[["frame", "x", "y"]].astype({"frame": "int64", "x": "float64", "y": "float64"})
     # Rounded before they are sorted: formats differ in the last digits. 0 is added since -0 is
     # another number of bits.
@@ -69,6 +79,8 @@ def labels_hash(labels: pd.DataFrame) -> str:
     rows = rows.sort_values(["frame", "x", "y"])
     digest = hashlib.sha256(rows["frame"].to_numpy().tobytes())
     digest.update(rows[["x", "y"]].to_numpy().tobytes())
+    if empty is not None and len(empty):
+        digest.update(b"empty" + np.unique(empty).tobytes())
     return digest.hexdigest()
 
 

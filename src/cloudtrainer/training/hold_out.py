@@ -16,7 +16,11 @@ Frames = NDArray[np.int64]
 
 
 def hold_out_frames(
-    labelled: Frames, share: float, earlier: Ranges = (), known: Ranges = ()
+    labelled: Frames,
+    share: float,
+    earlier: Ranges = (),
+    known: Ranges = (),
+    empty: Frames | None = None,
 ) -> Ranges:
     """Choose stretches of a video's labelled frames to hold out.
 
@@ -32,6 +36,9 @@ def hold_out_frames(
     known : tuple of (int, int)
         Stretches of frames that were labelled in an earlier run: what was not held out then has
         been learned, and is never held out.
+    empty : ndarray, optional
+        Frames without particles, which are learned from and not chosen: nothing can be found in
+        them, so that they would leave the others' score as it is.
 
     Returns
     -------
@@ -49,7 +56,8 @@ def hold_out_frames(
     if not len(more):
         return earlier
     # A stretch must not reach over frames that are learned from.
-    cuts = np.flatnonzero(np.diff(np.searchsorted(labelled, more)) > 1) + 1
+    every = labelled if empty is None else np.union1d(labelled, empty)
+    cuts = np.flatnonzero(np.diff(np.searchsorted(every, more)) > 1) + 1
     return earlier + tuple((int(part[0]), int(part[-1])) for part in np.split(more, cuts))
 
 

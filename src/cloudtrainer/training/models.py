@@ -13,12 +13,8 @@ from cloudtrainer.training.checkpoints import videos_of
 from cloudtrainer.training.collect import collect
 from cloudtrainer.training.ledger import Ledger
 from cloudtrainer.training.metrics import named
-from cloudtrainer.training.validation import (
-    ValidationSet,
-    calibrate,
-    score_model,
-    validation_sets,
-)
+from cloudtrainer.training.validation import calibrate, score_model
+from cloudtrainer.training.validation_sets import ValidationSet, validation_sets
 from cloudtrainer.workspace import Workspace
 
 

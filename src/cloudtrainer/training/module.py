@@ -14,7 +14,7 @@ from cloudtrainer.detector.module import Normalisation
 from cloudtrainer.errors import TrainingError
 from cloudtrainer.training.batches import BatchMaker, BatchStock
 from cloudtrainer.training.metrics import EpochScores, look
-from cloudtrainer.training.validation import EpochPart
+from cloudtrainer.training.validation_sets import EpochPart
 
 # Detections are decoded in this many batches of an epoch of training; in all of validation.
 _BATCHES_SCORED = 8

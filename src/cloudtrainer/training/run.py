@@ -14,9 +14,10 @@ from cloudtrainer.errors import LabelError
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.checkpoints import SavedRun, saved_run, set_aside, unfinished_run
 from cloudtrainer.training.collect import TrainingData, collect
+from cloudtrainer.training.crops import LabelledFrames
 from cloudtrainer.training.ensemble import train_members
 from cloudtrainer.training.finish import exported, finish, note_learned, rejected
-from cloudtrainer.training.labelled import LabelledFrames, LabelledVideo
+from cloudtrainer.training.labelled import LabelledVideo
 from cloudtrainer.training.ledger import Ledger
 from cloudtrainer.training.processes import (
     is_first_process,
@@ -30,12 +31,8 @@ from cloudtrainer.training.start import (
     current_context,
     seeing_neighbours,
 )
-from cloudtrainer.training.validation import (
-    Validation,
-    calibrate,
-    parts_of_an_epoch,
-    validation_sets,
-)
+from cloudtrainer.training.validation import Validation, calibrate
+from cloudtrainer.training.validation_sets import parts_of_an_epoch, validation_sets
 from cloudtrainer.video import Video
 from cloudtrainer.workspace import Workspace
 

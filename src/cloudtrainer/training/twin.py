@@ -10,13 +10,8 @@ from cloudtrainer.simulation.twin import Twin
 from cloudtrainer.training.batches import BatchMaker
 from cloudtrainer.training.ensemble import train_members
 from cloudtrainer.training.start import Start
-from cloudtrainer.training.validation import (
-    Validation,
-    calibrate,
-    parts_of_an_epoch,
-    scenes_of_twin,
-    score_model,
-)
+from cloudtrainer.training.validation import Validation, calibrate, score_model
+from cloudtrainer.training.validation_sets import parts_of_an_epoch, scenes_of_twin
 
 Say = Callable[[str], None]
 

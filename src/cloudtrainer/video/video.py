@@ -14,16 +14,8 @@ import numpy.typing as npt
 
 from cloudtrainer.errors import CalibrationError, VideoError
 from cloudtrainer.video.calibration import Calibration, Source
-from cloudtrainer.video.reader import (
-    IMAGE_SUFFIXES,
-    MICROSCOPE_SUFFIXES,
-    MOVIE_SUFFIXES,
-    TIFF_SUFFIXES,
-    Frames,
-    Reader,
-    check_not_empty,
-    grey_dtype,
-)
+from cloudtrainer.video.opening import open_array, open_path
+from cloudtrainer.video.reader import Frames
 
 _HASH_CHUNK = 1 << 20
 
@@ -81,10 +73,9 @@ class Video:
         if isinstance(source, str | PathLike):
             self._path = Path(source).expanduser()
             self._choices = (channel, plane, image)
-            self._reader = _open(self._path, *self._choices)
+            self._reader = open_path(self._path, *self._choices)
         else:
-            _refuse("array", channel=channel, plane=plane, image=image)
-            self._reader = _ArrayReader(source)
+            self._reader = open_array(source, channel, plane, image)
         self._calibration = _override(self._reader.calibration, pixel_size_um, frame_interval_s)
         count, rows, columns = self._reader.shape
         self._window = (slice(0, count), slice(0, rows), slice(0, columns))
@@ -101,7 +92,7 @@ class Video:
         self.__dict__.update(state)
         self._lock = RLock()
         if self._path is not None:
-            self._reader = _open(self._path, *self._choices)
+            self._reader = open_path(self._path, *self._choices)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -288,75 +279,6 @@ class Video:
         else:
             _hash_file(digest, self._path)
         return digest.hexdigest()
-
-
-def _open(path: Path, channel: int | None, plane: int | None, image: int | None) -> Reader:
-    """Return the reader for a file or folder."""
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        from cloudtrainer.video.folder import ImageReader, images_of
-
-        images = images_of(path)
-        if not images:
-            kinds = " ".join((*IMAGE_SUFFIXES, *TIFF_SUFFIXES))
-            raise VideoError(f"{path}: the folder holds no images ({kinds}); check the path")
-        _refuse(path, plane=plane, image=image)
-        return ImageReader(images, channel)
-    if not path.exists():
-        raise VideoError(f"{path}: no such file or folder; check the path")
-    check_not_empty(path)
-    if suffix in TIFF_SUFFIXES:
-        from cloudtrainer.video.tiff import TiffReader
-
-        return TiffReader(path, channel, plane, image)
-    if suffix in IMAGE_SUFFIXES:
-        from cloudtrainer.video.folder import ImageReader
-
-        _refuse(path, plane=plane, image=image)
-        return ImageReader([path], channel)
-    if suffix in MOVIE_SUFFIXES:
-        from cloudtrainer.video.movie import MovieReader
-
-        _refuse(path, plane=plane, image=image)
-        return MovieReader(path, channel)
-    if suffix in MICROSCOPE_SUFFIXES:
-        from cloudtrainer.video.microscope import MicroscopeReader
-
-        return MicroscopeReader(path, channel, plane, image)
-    known = " ".join((*TIFF_SUFFIXES, *IMAGE_SUFFIXES, *MOVIE_SUFFIXES, *MICROSCOPE_SUFFIXES))
-    raise VideoError(
-        f"{path}: videos with the extension {suffix or '(none)'} are not supported; use a folder "
-        f"of images or one of {known}"
-    )
-
-
-def _refuse(where: Path | str, **choices: int | None) -> None:
-    """Raise VideoError if a choice other than the first is made where there is only one."""
-    for name, index in choices.items():
-        if index:
-            raise VideoError(f"{where}: {name} {index} does not exist; leave {name} out")
-
-
-class _ArrayReader:
-    """Frames of an array (T, Y, X) or (Y, X), which is kept and not copied."""
-
-    calibration = Calibration()
-
-    def __init__(self, array: npt.NDArray[Any]) -> None:
-        array = np.asarray(array)
-        self.dtype = grey_dtype(array.dtype, "array")
-        if array.ndim not in (2, 3):
-            raise VideoError(
-                f"array: a video has the axes (T, Y, X) or (Y, X), this one has {array.ndim} of "
-                f"lengths {array.shape}; choose one channel and plane"
-            )
-        if array.size == 0:
-            raise VideoError(f"array: shape {array.shape} holds no pixels")
-        self._array = array if array.ndim == 3 else array[np.newaxis]
-        self.shape: tuple[int, int, int] = self._array.shape
-
-    def read(self, start: int, stop: int) -> Frames:
-        return self._array[start:stop].astype(self.dtype)
 
 
 def _check_positive(name: str, value: float | None, unit: str) -> None:

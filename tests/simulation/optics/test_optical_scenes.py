@@ -9,7 +9,7 @@ from cloudtrainer.errors import ConfigError
 from cloudtrainer.simulation.optics import cache, draw_optical_scenes, draw_simulated_scenes
 from cloudtrainer.simulation.optics.scenes import draw_scenes
 from cloudtrainer.training.batches import BatchMaker
-from cloudtrainer.training.validation import validation_sets
+from cloudtrainer.training.validation_sets import validation_sets
 
 KINDS = ["fluorescence", "brightfield", "darkfield"]
 PLAIN = {"background_structure": 0.0, "compressed_share": 0.0, "speck_share": 0.0}

@@ -66,7 +66,12 @@ def _headline(comparison: Comparison) -> tuple[Headline, ...]:
         value, interval = _parted(spoken_value(pairs[0]))
         p_value = spoken_p(pairs[0].contrast.p_value)
         told.append(
-            Headline(spoken_names(pairs[0]), value, interval, p_value or pairs[0].contrast.reason)
+            Headline(
+                spoken_names(pairs[0]),
+                value,
+                interval,
+                "; ".join(filter(None, (p_value, pairs[0].contrast.reason))),
+            )
         )
     return tuple(told)
 
@@ -113,7 +118,7 @@ def _means_table(comparison: Comparison) -> ReportTable:
 def _pairs_table(comparison: Comparison) -> ReportTable:
     several = len(comparison.conditions) > 2
     pairs = [one for one in comparison.pairs if one.quantity.leading]
-    unsaid = ("why no p",) if any(one.contrast.reason for one in pairs) else ()
+    unsaid = ("why no ratio or p",) if any(one.contrast.reason for one in pairs) else ()
     rows = [
         (
             pair.quantity.label,

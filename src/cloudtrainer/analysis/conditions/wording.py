@@ -40,5 +40,5 @@ def spoken_p(p_value: float) -> str:
 
 def spoken_pair(pair: Pair) -> str:
     """Return names, value and p-value of a pair on two short lines."""
-    p_value = spoken_p(pair.adjusted_p_value) or "no p-value: fewer than three videos"
+    p_value = spoken_p(pair.adjusted_p_value) or "not tested"
     return f"{spoken_names(pair)}: {spoken_value(pair)}\n{p_value}"

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cloudtrainer.arguments import choice
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.checks.check import LEVEL, Check, Curve, judged, unit_steps
 from cloudtrainer.diffusion.checks.common_motion import Taken, common_motion_check, drift_check
 from cloudtrainer.diffusion.checks.correlations import (
@@ -19,7 +20,8 @@ from cloudtrainer.diffusion.checks.population import (
     position_check,
 )
 from cloudtrainer.diffusion.checks.spectrum import spectrum_check
-from cloudtrainer.diffusion.tracks import Calibration, steps_of, track_arrays
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import track_arrays
 
 __all__ = [
     "LEVEL",

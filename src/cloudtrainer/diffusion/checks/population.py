@@ -7,7 +7,8 @@ import pandas as pd
 
 from cloudtrainer.diffusion.checks.check import Curve, Finding, particle_means, untold
 from cloudtrainer.diffusion.covariance import displacement_sums
-from cloudtrainer.diffusion.tracks import FloatArray, Steps, as_floats
+from cloudtrainer.diffusion.steps import Steps
+from cloudtrainer.diffusion.tracks import FloatArray, as_floats
 
 # Difference of D between the lower and the upper half of the particles.
 SMALLEST_DIFFERENCE = 0.10

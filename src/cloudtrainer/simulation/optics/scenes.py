@@ -10,14 +10,9 @@ from cloudtrainer.simulation.camera import Camera, uneven_background
 from cloudtrainer.simulation.draw import Draw
 from cloudtrainer.simulation.moving import draw_motion, in_frames, repeat_at_ends
 from cloudtrainer.simulation.optics.microscope import Microscope, Placed, microscope_for
-from cloudtrainer.simulation.scenes import (
-    Scenes,
-    add_specks,
-    compress,
-    draw_presence,
-    draw_scenes,
-    draw_snr,
-)
+from cloudtrainer.simulation.particles import draw_presence, draw_snr
+from cloudtrainer.simulation.random_scenes import add_specks, compress, draw_scenes
+from cloudtrainer.simulation.scenes import Scenes
 from cloudtrainer.simulation.spots import gaussian_spots
 
 # Of the faint rings of coherent light around a scene, what is left out.
@@ -147,9 +142,7 @@ def draw_optical_scenes(
         dark = _are_dark(light[:, context_frames], placed, present)
         highest = counts.amax(dim=(1, 2, 3), keepdim=True)
         counts = torch.where(dark[:, None, None, None], highest - counts, counts)
-    image = counts[:, context_frames]
-    scenes = Scenes(image, placed.x, placed.y, present, image.amax(dim=(1, 2)))
-    return scenes.with_frames(counts)
+    return Scenes.of_frames(counts, placed.x, placed.y, present)
 
 
 @dataclass(frozen=True)

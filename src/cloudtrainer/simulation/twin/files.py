@@ -18,6 +18,11 @@ _PNG = b"\x89PNG"
 _SECTIONS = ("background_counts", "noise", "particles", "training")
 # What a twin is made by: with another number, earlier ones are made anew.
 _METHOD = 2
+# What reading raises where a file is damaged, changed by hand or of another program.
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    ModelError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def read_twin(folder: Path, key: str | None = None) -> TwinModel | None:
         if not (picture.startswith(_PNG) and _well_formed(numbers)):
             return None
         return TwinModel(load_model(folder / MODEL), focus_of(numbers), numbers, picture)
-    except (OSError, ValueError, KeyError, TypeError, ModelError):
+    except _DAMAGED:
         return None
 
 

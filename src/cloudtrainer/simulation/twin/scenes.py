@@ -88,15 +88,13 @@ def draw_twin(
         counts = repeat_at_ends(counts, draw)
     inside = (spots.x > -0.5) & (spots.x < size_px - 0.5)
     inside &= (spots.y > -0.5) & (spots.y < size_px - 0.5)
-    image = counts[:, context_frames]
-    scenes = Scenes(
-        images=image,
+    return Scenes.of_frames(
+        counts,
         x=spots.x,
         y=spots.y,
         present=(spots.peak > 0) & particle[spots.shape] & inside & seen,
-        brightest=image.amax(dim=(1, 2)).clamp(min=twin.highest),
+        brightest=counts[:, context_frames].amax(dim=(1, 2)).clamp(min=twin.highest),
     )
-    return scenes.with_frames(counts)
 
 
 def _in_frames(

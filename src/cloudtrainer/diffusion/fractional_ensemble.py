@@ -1,89 +1,48 @@
-"""Maximum-likelihood alpha and K of an ensemble, with its bootstrap, and of single tracks."""
+"""Maximum-likelihood alpha and K of an ensemble of tracks, with its bootstrap."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudtrainer.diffusion.curves import peak
 from cloudtrainer.diffusion.fractional import ALPHA_BOUNDS, Blocks
-from cloudtrainer.diffusion.surface import FractionalSurface
+from cloudtrainer.diffusion.surface import LEAST_FOR_MOTION, FractionalSurface
 from cloudtrainer.diffusion.tracks import FloatArray
 
-_HALF_CHI2 = 1.920729410347062
 _NODES = np.linspace(-4, 4, 9)
 # A first look needs no more than this many columns of this many displacements.
 _FEW_COLUMNS, _FEW_ROWS = 120, 64
-_PLATEAU = 400
 _AT_END = 0.005
-# Half of the 99% quantile of chi-squared with two degrees of freedom: exponent and coefficient.
-_NO_MOTION = 4.605170185988092
-
-
-@dataclass(frozen=True)
-class FractionalFit:
-    """Fits of one or many rows, in px^2 and time units.
-
-    Attributes
-    ----------
-    alpha, log_coefficient : ndarray of float64, shape (rows,)
-        alpha and log K.
-    variance : ndarray of float64, shape (rows,)
-        M(1), the MSD of one axis at a lag of one time unit.
-    motion_part : ndarray of float64, shape (rows,)
-        Part of it that is motion.
-    """
-
-    alpha: FloatArray
-    log_coefficient: FloatArray
-    variance: FloatArray
-    motion_part: FloatArray
 
 
 @dataclass(frozen=True)
 class EnsembleFit:
-    """A fit of all particles with one alpha and one K.
+    """A fit of all particles with one alpha and one K, in px^2 and time units.
 
     Attributes
     ----------
-    fit : FractionalFit
-        One row.
+    alpha, log_coefficient : float
+        alpha and log K.
+    variance : float
+        M(1), the MSD of one axis at a lag of one time unit.
+    motion_part : float
+        Part of it that is motion.
     covariance : ndarray of float64, shape (2, 2)
         Of alpha and log K by the likelihood, all particles alike.
-    alpha, log_coefficient : ndarray of float64, shape (replicates,)
+    alpha_replicates, log_coefficient_replicates : ndarray of float64, shape (replicates,)
         Refitted in each replicate of the bootstrap; empty without weights.
     moves : bool
         Whether localisation error alone is rejected, at 1%.
     """
 
-    fit: FractionalFit
+    alpha: float
+    log_coefficient: float
+    variance: float
+    motion_part: float
     covariance: FloatArray
-    alpha: FloatArray
-    log_coefficient: FloatArray
+    alpha_replicates: FloatArray
+    log_coefficient_replicates: FloatArray
     moves: bool
-
-
-@dataclass(frozen=True)
-class TrackFits:
-    """Fits of single particles, shape (particles,).
-
-    `alpha_low` and `alpha_high` are the 95% interval by profile likelihood, `log_coefficient`
-    is log K in calibrated units,
-    `coefficient_error` is its standard deviation under the likelihood; `at_end` is whether the
-    likelihood is largest at an end of the lattice, and `moves` whether localisation error alone is
-    rejected, at 1%. `profile`, shape (particles, points), is the log-likelihood at each alpha of
-    `grid`, shape (points,), with K and the offset at their best.
-    """
-
-    alpha: FloatArray
-    alpha_low: FloatArray
-    alpha_high: FloatArray
-    log_coefficient: FloatArray
-    coefficient_error: FloatArray
-    at_end: NDArray[np.bool_]
-    moves: NDArray[np.bool_]
-    grid: FloatArray
-    profile: FloatArray
 
 
 def end_of_search(alpha: float) -> float | None:
@@ -300,92 +259,18 @@ def fit_ensemble(
                 break
             axes = axes * widen
             lattice = _lattice(surface, np.array([alpha, beta]), axes)
-    part = np.full(1, surface.motion_part(alpha, beta))
+    part = surface.motion_part(alpha, beta)
     with np.errstate(divide="ignore"):
-        variance = 2 * np.exp(best.log_coefficient) * surface.first(alpha) / part
-    fit = FractionalFit(best.alpha, best.log_coefficient, variance, part)
+        variance = 2 * np.exp(best.log_coefficient[0]) * surface.first(alpha) / part
     still = surface.total(1.0, surface.beta_bounds[0])
-    moves = (surface.total(alpha, beta) - still) / stride > _NO_MOTION
-    return EnsembleFit(fit, covariance, alpha_b, log_K_b, bool(moves))
-
-
-def fit_tracks(
-    surface: FractionalSurface, stride: int, log_tau: float, points: int = 28
-) -> TrackFits:
-    """Fit each particle alone, all at once on one lattice that covers every alpha and offset.
-
-    Parameters
-    ----------
-    surface : FractionalSurface
-    stride : int
-        Interleaved phases in the data; they count as one.
-    log_tau : float
-        Logarithm of the time unit: K is for lags in the calibrated time.
-    points : int
-        Lattice points for alpha; as many for the other parameter.
-    """
-    from scipy.interpolate import CubicSpline
-
-    alphas = np.linspace(0.03, 1.97, points)
-    low, high = surface.beta_bounds
-    betas = np.linspace(low, high, points)
-    rows = len(surface.blocks.size)
-    form = np.empty((rows, points, points))
-    logs = np.empty_like(form)
-    for i, alpha in enumerate(alphas):
-        for j, beta in enumerate(betas):
-            form[:, i, j], logs[:, i, j] = surface.forms(float(alpha), float(beta))
-    size = surface.blocks.size
-    value, log_K = np.empty_like(form), np.empty_like(form)
-    for i, alpha in enumerate(alphas):
-        for j, beta in enumerate(betas):
-            theta = (float(alpha), float(beta))
-            with np.errstate(invalid="ignore"):
-                log_a = surface.log_variance(form[:, i, j], size, *theta)
-            value[:, i, j] = surface.log_likelihood(form[:, i, j], logs[:, i, j], size, *theta)
-            log_K[:, i, j] = surface.log_coefficient(log_a, *theta)
-    value /= stride
-
-    # The best offset for each alpha, then a smooth curve through those.
-    flat = value.reshape(-1, points)
-    beta_best, top = peak(flat, betas)
-    profile = top.reshape(rows, points)
-    # Particles without any likelihood (they never moved) are left out by the caller.
-    profile = np.where(np.isfinite(profile), profile, 0.0)
-    fine = np.linspace(alphas[0], alphas[-1], _PLATEAU)
-    curve = CubicSpline(alphas, profile, axis=1)(fine)
-    alpha_hat = fine[np.argmax(curve, axis=1)]
-    threshold = curve.max(1, keepdims=True) - _HALF_CHI2
-    inside = curve >= threshold
-    first, last = np.argmax(inside, axis=1), _PLATEAU - 1 - np.argmax(inside[:, ::-1], axis=1)
-    alpha_low = np.where(first == 0, 0.0, fine[first])
-    alpha_high = np.where(last == _PLATEAU - 1, 2.0, fine[last])
-
-    nearest = np.clip(np.searchsorted(betas, beta_best), 1, points - 1)
-    flat_K = log_K.reshape(-1, points)
-    line = np.arange(len(flat_K))
-    ahead = (beta_best - betas[nearest - 1]) / (betas[nearest] - betas[nearest - 1])
-    with np.errstate(invalid="ignore"):
-        along = flat_K[line, nearest - 1] * (1 - ahead) + flat_K[line, nearest] * ahead
-    along = np.where(np.isfinite(along), along, flat_K[line, nearest]).reshape(rows, points)
-    log_K_hat = np.array([np.interp(a, alphas, ks) for a, ks in zip(alpha_hat, along, strict=True)])
-
-    share = np.exp(value - value.max((1, 2), keepdims=True))
-    share = np.where(np.isfinite(log_K), share, 0)
-    share /= share.sum((1, 2), keepdims=True)
-    calibrated = np.where(np.isfinite(log_K), log_K, 0) - alphas[:, None] * log_tau
-    mean = (share * calibrated).sum((1, 2), keepdims=True)
-    spread = (share * (calibrated - mean) ** 2).sum((1, 2))
-    with np.errstate(divide="ignore"):
-        spread = spread + 2 * stride / size
-    return TrackFits(
-        alpha_hat,
-        alpha_low,
-        alpha_high,
-        log_K_hat - alpha_hat * log_tau,
-        np.sqrt(spread),
-        at_end=(alpha_hat == fine[0]) | (alpha_hat == fine[-1]),
-        moves=value.max((1, 2)) - value[:, :, 0].max(1) > _NO_MOTION,
-        grid=fine,
-        profile=curve,
+    moves = (surface.total(alpha, beta) - still) / stride > LEAST_FOR_MOTION
+    return EnsembleFit(
+        alpha=float(best.alpha[0]),
+        log_coefficient=float(best.log_coefficient[0]),
+        variance=float(variance),
+        motion_part=part,
+        covariance=covariance,
+        alpha_replicates=alpha_b,
+        log_coefficient_replicates=log_K_b,
+        moves=bool(moves),
     )

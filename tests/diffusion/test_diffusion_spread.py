@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cloudtrainer.diffusion import diffusion_spread
-from cloudtrainer.diffusion.heterogeneity import _mixing, _sums
+from cloudtrainer.diffusion.diffusion_spread import _mixing, _sums
 from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
 

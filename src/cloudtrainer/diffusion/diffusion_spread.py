@@ -1,27 +1,22 @@
 """How much D differs between particles, without the scatter of its own estimate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from cloudtrainer.diffusion.brownian import fit_tracks, likelihoods_of_tracks
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.resample import (
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
     student_quantile,
 )
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    FloatArray,
-    IntArray,
-    TrackArrays,
-    steps_of,
-    track_arrays,
-)
+from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
+from cloudtrainer.diffusion.steps import steps_of
+from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, track_arrays
 
-FEWEST_PARTICLES = 12
 # Two estimates of D from one track need this many displacements between them and around.
 _APART = 3
 _FEWEST_BEYOND = 7
@@ -33,48 +28,26 @@ _MOST_ITERATIONS = 1024
 _WORTHWHILE = 0.5
 
 
-@dataclass(frozen=True)
-class DiffusionSpread:
-    """Distribution of D over the particles.
+@dataclass(frozen=True, kw_only=True)
+class DiffusionSpread(Spread):
+    """Distribution of D over the particles; `value` is its coefficient of variation.
 
     Attributes
     ----------
-    value : float
-        Coefficient of variation: standard deviation of D over its mean; NaN when there is none,
-        and then `reason` says why. 0 where the particles differ less than chance lets them.
     standard_error : float
-        By bootstrap over particles.
-    low, high : float
-        95% interval.
+        Of `value`, by bootstrap over particles.
     grid : ndarray of float64, shape (points,)
         D in `unit`, spaced evenly in its logarithm.
     density : ndarray of float64, shape (points,)
         Of D, in 1 / `unit`; it integrates to 1. What lies at the first point is there or below.
     unit : str
         ``um^2/s`` or ``px^2/frame``.
-    particles : int
-        What it rests on.
-    stride : int
-        Frames in one displacement.
-    reason : str or None
-        Why there is no estimate.
     """
 
-    value: float
-    standard_error: float
-    low: float
-    high: float
-    grid: FloatArray
-    density: FloatArray
+    standard_error: float = float("nan")
+    grid: FloatArray = field(default_factory=lambda: np.empty(0))
+    density: FloatArray = field(default_factory=lambda: np.empty(0))
     unit: str
-    particles: int
-    stride: int = 1
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        if not np.isfinite(self.value):
-            return f"no estimate ({self.reason})"
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 def diffusion_spread(
@@ -136,14 +109,14 @@ def diffusion_spread(
     arrays = track_arrays(tracks)
     steps_of(arrays, stride)
     to_D = calibration.length**2 / calibration.time
-    unit = f"{calibration.length_unit}^2/{calibration.time_unit}"
     sums = _sums(arrays, int(stride))
     long = sums[:, 0] >= _APART * stride + _FEWEST_BEYOND
     particles = int(long.sum())
-    nan, none = float("nan"), np.empty(0)
 
     def without(reason: str) -> DiffusionSpread:
-        return DiffusionSpread(nan, nan, nan, nan, none, none, unit, particles, stride, reason)
+        return DiffusionSpread(
+            particles=particles, stride=int(stride), unit=calibration.diffusion_unit, reason=reason
+        )
 
     if particles < FEWEST_PARTICLES:
         frames = 5 * stride + _FEWEST_BEYOND
@@ -162,7 +135,7 @@ def diffusion_spread(
         high=ends[1],
         grid=D * to_D,
         density=density / to_D,
-        unit=unit,
+        unit=calibration.diffusion_unit,
         particles=particles,
         stride=int(stride),
     )
@@ -232,27 +205,12 @@ def _ratio(sums: FloatArray, seed: int) -> tuple[float, float, float, float]:
     return value, low, high, error
 
 
-def only(arrays: TrackArrays, numbers: IntArray) -> TrackArrays:
-    """Return the tracks of these numbers, ascending."""
-    kept = np.isin(np.repeat(np.arange(len(arrays.particle)), arrays.lengths), numbers)
-    lengths = arrays.lengths[numbers]
-    return TrackArrays(
-        particle=arrays.particle[numbers],
-        start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        frame=arrays.frame[kept],
-        position=arrays.position[kept],
-    )
-
-
 def _density(
     arrays: TrackArrays, chosen: np.ndarray, calibration: Calibration, stride: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return a grid of D in px^2 a frame and the density there."""
-    numbers = np.flatnonzero(chosen)
-    if len(numbers) > _MOST_FOR_DENSITY:
-        generator = np.random.default_rng(seed)
-        numbers = np.sort(generator.choice(numbers, _MOST_FOR_DENSITY, replace=False))
-    steps = steps_of(only(arrays, numbers), stride)
+    numbers = drawn(np.flatnonzero(chosen), _MOST_FOR_DENSITY, seed)
+    steps = steps_of(arrays.only(numbers), stride)
     fraction = calibration.exposure_fraction(stride)
     R = None if fraction is None else fraction / 6
     single = fit_tracks(steps, R, None).D

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cloudtrainer.config import SceneSettings
-from cloudtrainer.simulation import draw_scenes, scenes
+from cloudtrainer.simulation import draw_scenes
 
 PLAIN = {
     "background_structure": 0.0,
@@ -29,7 +29,7 @@ def drawn_spots(monkeypatch, settings, images=64, size_px=64):
         rendered.append(spots)
         return torch.zeros(len(spots.x), height, width)
 
-    monkeypatch.setattr(scenes, "render_spots", spy)
+    monkeypatch.setattr("cloudtrainer.simulation.particles.render_spots", spy)
     draw_scenes(settings, images, size_px, generator())
     return rendered
 

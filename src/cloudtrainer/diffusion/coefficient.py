@@ -7,27 +7,22 @@ import pandas as pd
 
 from cloudtrainer.arguments import choice
 from cloudtrainer.diffusion.brownian import fit_ensemble, fit_tracks
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.covariance import covariance_estimates, displacement_sums
-from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.estimate import Estimate, Interval
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
+    ONE_PARTICLE,
     bootstrap_error,
     bootstrap_interval,
     bootstrap_weights,
     interval_error,
     scatters,
 )
-from cloudtrainer.diffusion.tracks import (
-    Calibration,
-    Steps,
-    steps_of,
-    still_axes,
-    track_arrays,
-    why_without_motion,
-)
+from cloudtrainer.diffusion.steps import Steps, steps_of, still_axes, why_without_motion
+from cloudtrainer.diffusion.tracks import track_arrays
 
 Method = Literal["mle", "cve"]
-Interval = Literal["bootstrap", "model"]
 
 
 @overload
@@ -197,14 +192,14 @@ def _ensemble(
             without_scatter = method == "mle" and ends[0] <= 0
             low, high = (min(ends[0], low), max(ends[1], high)) if without_scatter else ends
         elif interval == "bootstrap":
-            how = "model (one particle cannot be resampled)"
+            how = ONE_PARTICLE
     return Estimate(
         value=D * to_D,
         standard_error=error * to_D,
         low=low * to_D,
         high=high * to_D,
         method=method,
-        unit=f"{calibration.length_unit}^2/{calibration.time_unit}",
+        unit=calibration.diffusion_unit,
         interval=how,
         model_standard_error=model_error * to_D,
         offset=4 * s * calibration.length**2,
@@ -253,7 +248,7 @@ def _table(steps: Steps, calibration: Calibration, method: Method) -> pd.DataFra
             "particle": steps.particle,
             **{name: np.where(estimated, values, np.nan) for name, values in columns.items()},
             "displacements": steps.per_particle,
-            "unit": f"{calibration.length_unit}^2/{calibration.time_unit}",
+            "unit": calibration.diffusion_unit,
             "reason": reason,
         }
     )
