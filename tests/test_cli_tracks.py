@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cloudtrainer.annotations import read_tracks
-from cloudtrainer.tracking import track_particles
+from cloudtrainer.tracking import join_smeared, track_particles
 
 TRACKS = "frame,particle,x,y\n" + "".join(f"{f},{p},{f}.25,{p}.5\n" for p in (0, 1) for f in (0, 1))
 
@@ -128,6 +128,27 @@ def test_detections_are_linked(command, tmp_path):
     )
     assert code == 0
     assert said.startswith("Linked ")
+
+
+def test_particles_that_were_found_as_two_are_joined_and_told(command, tmp_path):
+    source, out = tmp_path / "detections.parquet", tmp_path / "tracks.parquet"
+    table = moving().assign(intensity=100.0)
+    # Every thirteenth detection is two halves, 2 px apart.
+    split = table.index % 13 == 0
+    table.loc[split, "intensity"] = 50.0
+    halves = table[split].assign(x=lambda t: t["x"] + 2.0)
+    table = pd.concat([table, halves]).sort_values("frame", kind="stable")
+    table.to_parquet(source)
+    code, said, complaints = command("tracks", "link", source, "-o", out, "--search-range", 6)
+    said, complaints = " ".join(said.split()), " ".join(complaints.split())
+    assert code == 0
+    joined = join_smeared(table, 6.0)
+    assert joined.joined == len(halves)
+    assert f"Joined {joined.joined} pairs of detections that are two parts of one" in said
+    assert f"Linked {len(joined.detections)} of {len(table)} detections into" in said
+    assert complaints == f"warning: {joined.warning}"
+    expected = track_particles(joined.detections, 6.0)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected)
 
 
 @pytest.mark.parametrize(

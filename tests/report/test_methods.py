@@ -107,7 +107,7 @@ def test_a_video_in_full():
         "comes with cloudtrainer (SHA-256 of the weights begins with 0123456789ab; least "
         "probability of a detection: 0.43).",
         "3 static specks",
-        "2 pairs of detections that were parts of one particle",
+        "2 pairs of detections that were one particle in other frames",
         "at a search range of 12.3 px and a memory of 3 frames.",
         "Across missing frames squared steps were divided by the number of frames passed.",
         "4.8 standard deviations",

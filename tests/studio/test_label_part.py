@@ -156,7 +156,7 @@ def test_a_frame_is_confirmed_as_empty_until_it_gets_a_label(place):
     part = labelling(place, "unlabelled.tif", propose=True)
     part.controls.nothing.value = True
     assert "confirmed as empty" in part.controls.about.object
-    assert "learns nothing" in part.controls.about.object
+    assert "learns from it that nothing here is a particle" in part.controls.about.object
     assert part.controls.accept.disabled
     assert not (place.annotations / "unlabelled_particles.csv").exists()
     assert labelling(place, "unlabelled.tif").controls.nothing.value

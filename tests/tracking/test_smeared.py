@@ -3,37 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from found_twice import dimers, filmed
 
 from cloudtrainer.diffusion import estimate_diffusion
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking import join_smeared, suggest_search_range, track_particles
-
-PARTS = 16
-
-
-def filmed(seed, D=5.0, particles=40, frames=60, side=512.0, split_from=2.8):
-    """Brownian particles filmed with a full exposure; D in px^2 a frame.
-
-    A particle that is smeared further than ``split_from`` px is found as two: the first and the
-    second half of its way. Returns the detections ``frame, x, y, intensity, truth``.
-    """
-    rng = np.random.default_rng(seed)
-    steps = rng.normal(0, np.sqrt(2 * D / PARTS), (frames, PARTS, particles, 2))
-    way = rng.uniform(0, side, (particles, 2)) + np.cumsum(
-        steps.reshape(-1, particles, 2), axis=0
-    ).reshape(steps.shape)
-    smear = np.sqrt((way.std(axis=1) ** 2).sum(axis=2))
-    rows = []
-    for frame, particle in np.ndindex(frames, particles):
-        path = way[frame, :, particle]
-        if smear[frame, particle] <= split_from:
-            found = [(path.mean(axis=0), 400.0)]
-        else:
-            found = [(half.mean(axis=0), 200.0) for half in np.split(path, 2)]
-        for xy, light in found:
-            xy = xy + rng.normal(0, 0.2, 2)
-            rows.append((frame, *xy, light * rng.uniform(0.85, 1.15), particle))
-    return pd.DataFrame(rows, columns=["frame", "x", "y", "intensity", "truth"])
 
 
 def D_of(detections, reach):
@@ -51,7 +25,9 @@ def test_smeared_particles_are_joined_at_the_mean_of_their_way_and_D_is_right():
         left = int(result.detections.duplicated(["frame", "truth"]).sum())
         assert result.joined == len(found) - len(result.detections)
         assert left < 0.2 * twice
-        assert "Shorten the exposure" in result.warning
+        assert result.cause == "smear"
+        assert "smeared by its motion" in result.warning
+        assert result.warning.endswith("Shorten the exposure.")
         joined.append(D_of(result.detections, reach) / 5.0)
         apart.append(D_of(found, reach) / 5.0)
     assert np.mean(apart) < 0.95
@@ -137,3 +113,50 @@ def test_what_is_joined_must_be_numbers_and_there_once(column):
         join_smeared(pd.concat([table, table[[column]]], axis=1), 5.0)
     table[column] = [1.0, 1.0, None]
     assert join_smeared(table.astype({column: "Float64"}), 5.0).joined == 0
+
+
+@pytest.mark.parametrize("D", [0.001, 0.2, 1.0, 5.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_particles_that_stay_together_are_not_called_smeared(seed, D):
+    result = join_smeared(dimers(seed, D), 24.0)
+    assert result.joined > 100
+    assert result.cause == "pairs"
+    assert "smeared" not in result.warning
+    assert "two particles that stay together" in result.warning
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        filmed(0, D=5.0, particles=8, frames=20),
+        pd.concat([filmed(0), dimers(0, 5.0).assign(y=lambda t: t["y"] + 2000)]).sort_values(
+            "frame", kind="stable"
+        ),
+    ],
+    ids=["few", "both"],
+)
+def test_the_warning_is_true_of_both_where_the_data_do_not_tell(table):
+    result = join_smeared(table, 20.0)
+    assert result.joined > 0
+    assert result.cause == "unknown"
+    assert "smears a particle (then shorten the exposure)" in result.warning
+    assert "two particles stay together" in result.warning
+
+
+@pytest.mark.parametrize(("D", "split_from"), [(2.0, 1.8), (5.0, 2.2), (10.0, 2.8), (20.0, 5.0)])
+def test_smear_is_told_at_any_speed(D, split_from):
+    table = filmed(1, D=D, split_from=split_from, frames=120)
+    result = join_smeared(table, suggest_search_range(table).value_px)
+    assert result.joined > 20
+    assert result.cause == "smear"
+
+
+def test_joined_detections_are_not_joined_again():
+    once = join_smeared(filmed(1, D=10.0), 17.0)
+    again = join_smeared(once.detections, 17.0)
+    assert once.joined > 100
+    assert again.joined == 0
+    pd.testing.assert_frame_equal(again.detections, once.detections)
+    # Unmarked, as after another program has written them, some pairs are found among the joined.
+    once.detections.attrs.clear()
+    assert join_smeared(once.detections, 17.0).joined > 0

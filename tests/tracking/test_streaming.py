@@ -6,14 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from brownian import detections
+from found_twice import dimers, filmed
 
 from cloudtrainer.errors import ConfigError, LabelError
 from cloudtrainer.tracking import (
     detections_file,
+    join_smeared,
     link_parquet,
     streaming,
     suggest_search_range,
     track_particles,
+    twice_found,
 )
 
 
@@ -153,3 +156,92 @@ def test_a_column_twice_is_refused(paths):
     pq.write_table(table, paths[0])
     with pytest.raises(LabelError, match="column x is there twice"):
         link_parquet(*paths)
+
+
+@pytest.mark.parametrize("group", [97, 10**6])
+@pytest.mark.parametrize(
+    ("kind", "search_range"), [("smear", 20.0), ("smear", None), ("pairs", 20.0)]
+)
+def test_particles_that_were_found_as_two_are_joined_as_in_a_table(
+    paths, search_range, group, kind
+):
+    table = filmed(0, D=10.0) if kind == "smear" else dimers(0, 1.0)
+    rng = np.random.default_rng(5)
+    table = with_more_columns(table[~table["frame"].isin([7, 8, 30])].reset_index(drop=True))
+    table = table.assign(
+        x_error=np.float32(0.1),
+        y_error=rng.random(len(table)),
+        intensity=table["intensity"].where(rng.random(len(table)) > 0.02),
+    )
+    table.to_parquet(paths[0], row_group_size=group)
+    linked = link_parquet(*paths, search_range)
+    reach = search_range or suggest_search_range(table).value_px
+    joined = join_smeared(table, reach)
+    assert joined.joined > 100
+    expected = track_particles(joined.detections, reach)
+    pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), expected)
+    assert (linked.smeared_joined, linked.smeared_cause) == (joined.joined, kind)
+    assert linked.detections == len(table)
+    assert linked.search_range_px == reach
+    assert joined.warning in linked.warnings
+    # What was joined before, as the detections of an analysis were, is linked as it is.
+    joined.detections.to_parquet(paths[0])
+    again = link_parquet(*paths, reach, overwrite=True)
+    assert (again.smeared_joined, again.warnings) == (0, ())
+    pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.drop(columns="intensity"),
+        lambda t: t.assign(intensity=np.nan),
+        lambda t: t.assign(intensity=1.0),
+    ],
+    ids=["no brightness", "unknown", "all alike"],
+)
+def test_without_brightness_detections_are_linked_as_they_are(paths, change):
+    table = change(filmed(0, D=10.0))
+    table.to_parquet(paths[0])
+    linked = link_parquet(*paths, 20.0)
+    assert linked.smeared_joined == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), track_particles(table, 20.0))
+
+
+def test_brightness_as_text_is_read_and_what_is_no_number_is_named(paths):
+    table = filmed(0, D=10.0)
+    text = table.assign(intensity=table["intensity"].map(repr))
+    text.to_parquet(paths[0], row_group_size=100)
+    link_parquet(*paths, 20.0)
+    expected = track_particles(join_smeared(text, 20.0).detections, 20.0)
+    pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), expected)
+    paths[1].unlink()
+    text.loc[1234, "intensity"] = "bright"
+    text.to_parquet(paths[0], row_group_size=100)
+    with pytest.raises(LabelError, match="row 1234, column intensity: 'bright' is not a number"):
+        link_parquet(*paths, 20.0)
+    assert list(paths[0].parent.iterdir()) == [paths[0]]
+    ones = pa.array([1.0])
+    twice = pa.Table.from_arrays([pa.array([0]), *[ones] * 4], ["frame", "x", "y", *["area"] * 2])
+    pq.write_table(twice, paths[0])
+    with pytest.raises(LabelError, match="the column area is there twice"):
+        link_parquet(*paths, 20.0)
+
+
+def test_little_is_held_of_detections_whose_pairs_are_joined(paths, monkeypatch):
+    monkeypatch.setattr(detections_file, "_BATCH_ROWS", 1000)
+    monkeypatch.setattr(streaming, "_ROWS_A_PIECE", 1000)
+    monkeypatch.setattr(streaming, "_FRAMES_TOGETHER", 20)
+    monkeypatch.setattr(twice_found, "_WAITING_AT_LEAST", 20)
+    peaks, rows = [], []
+    for frames in (100, 400):
+        table = filmed(0, D=5.0, frames=frames)
+        table.to_parquet(paths[0], row_group_size=2000)
+        joined = join_smeared(table, 20.0).joined
+        tracemalloc.start()
+        assert link_parquet(*paths, search_range=20.0, overwrite=True).smeared_joined == joined > 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        rows.append(len(table))
+    # The brightness of tracks that go on, and what is kept of pairs; a row of the table is 40.
+    assert peaks[1] - peaks[0] < 16 * (rows[1] - rows[0])

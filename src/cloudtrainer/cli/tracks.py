@@ -116,8 +116,12 @@ def link(
     )
     if linked.suggested is not None:
         console.print(f"Search range {linked.search_range_px:.1f} px: {linked.suggested.reason}")
-        for warning in linked.suggested.warnings:
-            complaints.print(f"warning: {escape(warning)}")
+    if linked.smeared_joined:
+        console.print(
+            f"Joined {linked.smeared_joined} pairs of detections that are two parts of one particle"
+        )
+    for warning in linked.warnings:
+        complaints.print(f"warning: {escape(warning)}")
     console.print(
         f"Linked {linked.positions} of {linked.detections} detections into {linked.particles} "
         f"tracks: {escape(str(out))}"

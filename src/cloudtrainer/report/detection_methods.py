@@ -35,9 +35,10 @@ def detection(singles: Sequence[Summary], references: References) -> list[str]:
     if smeared:
         times = sum(one["measured"]["smeared_joined"] for one in smeared)
         said.append(
-            f"{counted(times, 'pair')} of detections that were parts of one particle, smeared by "
-            f"its motion during the exposure, {'was' if times == 1 else 'were'} joined at the "
-            f"centre of brightness{among(len(smeared), len(singles))}."
+            f"{counted(times, 'pair')} of detections that were one particle in other frames "
+            "(parts of one that its motion during the exposure smeared, or two that stay together) "
+            f"{'was' if times == 1 else 'were'} joined at the centre of brightness"
+            f"{among(len(smeared), len(singles))}."
         )
     return said
 

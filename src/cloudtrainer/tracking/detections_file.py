@@ -1,5 +1,6 @@
 """A Parquet file of detections, read a frame at a time."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.errors import LabelError
+from cloudtrainer.tracking.smeared import ARE_JOINED
 from cloudtrainer.tracking.tables import checked_positions
 
 _NEEDED = ("frame", "x", "y")
@@ -30,23 +32,31 @@ class DetectionsFile:
 
     Attributes
     ----------
+    name
+        Of the file.
     rows
         Number of detections.
+    is_joined
+        Whether particles that were found as two were joined when it was written, by `analyze`.
     empty
         A `pyarrow.Table` with the columns and no row.
 
     Raises
     ------
     LabelError
-        When the file is missing, not Parquet or cut short, or lacks a column.
+        When the file is missing, not Parquet or cut short, or lacks a column or has one twice.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.name = path, path.name
         with _opened(path) as file:
             schema, self.rows = file.schema_arrow, int(file.metadata.num_rows)
+        self.is_joined = bool(_attributes(schema).get(ARE_JOINED))
         self._kept = [name for name in schema.names if not _INDEX.fullmatch(name)]
         checked_positions(pd.DataFrame(columns=self._kept), name=path.name)
+        twice = [name for name in self._kept if self._kept.count(name) > 1]
+        if twice:
+            raise LabelError(f"{path.name}: the column {twice[0]} is there twice; keep one.")
         empty = schema.empty_table().select(self._kept)
         self.empty = _with_positions(empty, checked_positions(_positions(empty)))
 
@@ -107,6 +117,15 @@ class DetectionsFile:
                 if len(table):
                     row, last = row + len(table), int(frames[-1])
                     yield frames, _with_positions(table, positions)
+
+
+def _attributes(schema: Any) -> dict[str, Any]:
+    """Return what pandas wrote of the table as a whole, `DataFrame.attrs`."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _positions(table: Any) -> pd.DataFrame:

@@ -1,25 +1,29 @@
-"""Particles that are found twice in one frame, because their motion smears them."""
+"""Particles that are found twice in one frame: smeared by their motion, or pairs that stay one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cloudtrainer.arguments import number, shown
 from cloudtrainer.errors import LabelError
-from cloudtrainer.tracking.linking import link_positions
 from cloudtrainer.tracking.tables import checked_positions
+from cloudtrainer.tracking.twice_found import Pairs, TwiceFound
 
-# Of the search range: so far apart, at most, are two parts of the way of one exposure.
-_REACH = 0.5
-# Of the particle's brightness in other frames: two parts have about that of the whole, together
-# less than two particles, and the dimmer one more than noise has.
-_BOTH_AT_MOST, _DIMMER_AT_LEAST = 1.75, 0.25
+Cause = Literal["smear", "pairs", "unknown"]
+
 _WORTH_SAYING = 0.005
 # What a pair has in common; an empty cell is not known.
-_MERGED = ("intensity", "area", "x_error", "y_error", "probability")
+MERGED = ("intensity", "area", "x_error", "y_error", "probability")
+# In `DataFrame.attrs`, which Parquet keeps: joined again, some more pairs would be found.
+ARE_JOINED = "smeared_parts_joined"
+# The alignment of smeared Brownian particles is 9/4, that of pairs that stay together 0: above
+# half of the one, or below a quarter, by two standard errors from so many pairs.
+_OF_SMEAR = 9 / 4
+_FEWEST_PAIRS = 10
 
 
 @dataclass(frozen=True)
@@ -32,25 +36,50 @@ class SmearedJoined:
         The table that was given, two parts of one particle joined into one row.
     joined
         How many pairs were joined.
+    cause
+        Why they were found as two: "smear", by their motion during the exposure; "pairs", as two
+        particles that stay together; "unknown", where these data do not tell.
     """
 
     detections: pd.DataFrame
     joined: int
+    cause: Cause = "unknown"
 
     @property
     def warning(self) -> str | None:
-        """A sentence, or None where hardly any were joined."""
-        if self.joined <= _WORTH_SAYING * len(self.detections):
-            return None
+        """Sentences, or None where hardly any were joined."""
+        return smear_warning(self.joined, len(self.detections), self.cause)
+
+
+def smear_warning(joined: int, detections: int, cause: Cause) -> str | None:
+    """Say that so many pairs were joined, of which so many detections were left, and why.
+
+    None where hardly any were joined.
+    """
+    if joined <= _WORTH_SAYING * detections:
+        return None
+    found = f"{joined} times what is one particle in other frames was found as two"
+    if cause == "smear":
         return (
-            f"{self.joined} times a particle was found as two in a frame, smeared by its motion "
-            "during the exposure; the two were joined at their common centre. Without that D would "
-            "be too small. Shorten the exposure."
+            f"{found}, smeared by its motion during the exposure; the two were joined at their "
+            "common centre. Without that D would be too small. Shorten the exposure."
         )
+    if cause == "pairs":
+        return (
+            f"{found}; the two were joined at their common centre. They lie in any direction to "
+            "the motion: they are no smear of it, which a shorter exposure would cure, but two "
+            "particles that stay together (dimers, aggregates) or a particle with structure. Where "
+            "you measure single particles, break up or leave out aggregates."
+        )
+    return (
+        f"{found}; the two were joined at their common centre. Either motion during the exposure "
+        "smears a particle (then shorten the exposure), or two particles stay together (dimers, "
+        "aggregates): these data do not tell."
+    )
 
 
 def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined:
-    """Join detections that are two parts of one particle, smeared during the exposure.
+    """Join detections that are two parts of one particle, mostly smeared during the exposure.
 
     Linking takes the part that is nearer to where the particle was, which shortens the longest
     steps. Two detections of a frame are such parts where all of this holds: each is the other's
@@ -59,11 +88,15 @@ def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined
     its other frames. The centre of brightness of both is the mean position during the exposure.
     None of that looks at how far the particle went.
 
+    Two particles that stay together and are found as one in other frames meet the same, and are
+    joined too; which of both it was is told from how the parts lie to the motion (`cause_of`).
+
     Parameters
     ----------
     detections
         Table with ``frame, x, y`` (pixels) and ``intensity``; without brightness, or where it is
-        not known, nothing is joined. Further columns are kept.
+        not known, nothing is joined. Further columns are kept. A table that was joined before is
+        known by its ``attrs`` and left as it is.
     search_range
         The largest step from one frame to the next, pixels.
 
@@ -83,93 +116,124 @@ def join_smeared(detections: pd.DataFrame, search_range: float) -> SmearedJoined
     search_range = number("search_range", search_range, "pixels", above=True)
     checked = checked_positions(detections)
     detections = _with_numbers(detections)
-    if "intensity" not in checked.columns or checked.empty:
+    if "intensity" not in checked.columns or checked.empty or detections.attrs.get(ARE_JOINED):
         return SmearedJoined(detections, 0)
     order = np.argsort(checked["frame"].to_numpy(), kind="stable")
     table = checked.iloc[order]
-    frames, xy = table["frame"].to_numpy(), table[["x", "y"]].to_numpy()
+    xy = table[["x", "y"]].to_numpy()
     light = detections["intensity"].to_numpy(dtype=np.float64)[order]
-    one, other = _mutual_nearest(frames, xy, _REACH * search_range)
-    if one.size == 0:
-        return SmearedJoined(detections, 0)
-    track = link_positions(frames, xy, search_range, memory=0)
-    before = np.isin(np.arange(len(track)), np.unique(track, return_index=True)[1], invert=True)
-    last = len(track) - 1 - np.unique(track[::-1], return_index=True)[1]
-    after = np.isin(np.arange(len(track)), last, invert=True)
-    seen = np.bincount(track)[track]
-    usual = pd.Series(light).groupby(track).transform("median").to_numpy()
-    usual = np.where(seen[one] >= seen[other], usual[one], usual[other])
-    both, dimmer = light[one] + light[other], np.minimum(light[one], light[other])
-    parts = ~(before[one] & before[other]) & ~(after[one] & after[other])
-    parts &= (both <= _BOTH_AT_MOST * usual) & (dimmer >= _DIMMER_AT_LEAST * usual) & (dimmer > 0)
-    one, other = order[one[parts]], order[other[parts]]
-    return SmearedJoined(_joined(detections, one, other), len(one))
+    numbers, starts = np.unique(table["frame"].to_numpy(), return_index=True)
+    twice = TwiceFound(search_range)
+    for at, start, stop in zip(numbers, starts, [*starts[1:], len(xy)], strict=True):
+        twice.add(int(at), xy[start:stop], light[start:stop])
+    pairs = twice.end()
+    if not len(pairs.one):
+        return SmearedJoined(_marked(detections), 0)
+    columns = {
+        name: detections[name].to_numpy(dtype=np.float64)
+        for name in ("x", "y", *MERGED)
+        if name in detections.columns
+    }
+    new, gone = joined_values(columns, order[pairs.one], order[pairs.other])
+    stay = np.ones(len(detections), dtype=bool)
+    stay[gone] = False
+    kept = detections.assign(**new)[stay].reset_index(drop=True)
+    return SmearedJoined(_marked(kept), len(pairs.one), cause_of(pairs))
+
+
+def _marked(detections: pd.DataFrame) -> pd.DataFrame:
+    marked = detections.copy(deep=False)
+    marked.attrs = {**detections.attrs, ARE_JOINED: True}
+    return marked
+
+
+def cause_of(pairs: Pairs) -> Cause:
+    """Tell motion during the exposure from two particles that stay together.
+
+    Notes
+    -----
+    Let r be the vector from one part to the other and u the displacement from the frame before to
+    the frame after, with its parts along r and across it. Of a Brownian particle r is the mean of
+    the second half of its way during the exposure less that of the first, and given r the mean of u
+    is (3/2) r, whatever the exposure, with the same scatter along and across: <u_along^2 -
+    u_across^2> / <r^2> is 9/4. (Motion in one direction makes it larger.) A pair of particles lies
+    in any direction to its motion: it is 0, or a little more where it diffuses faster along its
+    axis.
+    """
+    known = np.isfinite(pairs.moved_px).all(axis=1)
+    apart, moved = pairs.apart_px[known], pairs.moved_px[known]
+    if len(apart) < _FEWEST_PAIRS:
+        return "unknown"
+    square = (apart**2).sum(axis=1)
+    along = (apart * moved).sum(axis=1) ** 2 / square
+    across = (apart[:, 0] * moved[:, 1] - apart[:, 1] * moved[:, 0]) ** 2 / square
+    alignment = float((along - across).mean() / square.mean())
+    scatter = (along - across - alignment * square).std(ddof=1) / square.mean()
+    error = float(scatter / np.sqrt(len(apart)))
+    if alignment - 2 * error > _OF_SMEAR / 2:
+        return "smear"
+    return "pairs" if alignment + 2 * error < _OF_SMEAR / 4 else "unknown"
 
 
 def _with_numbers(detections: pd.DataFrame) -> pd.DataFrame:
     """Return the table with numbers, or nothing, in the columns that pairs have in common."""
     numbers = {}
-    for column in _MERGED:
+    for column in MERGED:
         if column not in detections.columns:
             continue
         given = detections[column]
         if given.ndim != 1:
             raise LabelError(f"detections: the column {column} is there twice; keep one.")
-        plain = pd.to_numeric(given, errors="coerce")
-        bad = np.flatnonzero((plain.isna() & given.notna()).to_numpy())
-        if bad.size:
-            raise LabelError(
-                f"detections: row {bad[0]}, column {column}: {shown(given.iloc[bad[0]])} is not a "
-                "number; correct or remove the row."
-            )
+        plain = numbers_of(given, "detections", 0)
         if not isinstance(given.dtype, np.dtype) or given.dtype == object:
-            numbers[column] = plain.to_numpy(np.float64, na_value=np.nan)
+            numbers[column] = plain
     return detections.assign(**numbers) if numbers else detections
 
 
-def _mutual_nearest(
-    frames: NDArray[np.int64], xy: NDArray[np.float64], reach_px: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of pairs in one frame that are each other's nearest, within a reach."""
-    ones, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    starts = np.flatnonzero(np.diff(frames, prepend=frames[0] - 1))
-    for first, after in zip(starts, np.append(starts[1:], len(frames)), strict=True):
-        if after - first < 2:
-            continue
-        distance, nearest = cKDTree(xy[first:after]).query(xy[first:after], 2)
-        mine, its = np.arange(after - first), np.asarray(nearest)[:, 1]
-        pair = (its[its] == mine) & (mine < its) & (np.asarray(distance)[:, 1] <= reach_px)
-        ones.append(first + mine[pair])
-        others.append(first + its[pair])
-    return np.concatenate(ones), np.concatenate(others)
+def numbers_of(column: pd.Series, table: str, first_row: int) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where a cell is empty.
+
+    Raises
+    ------
+    LabelError
+        A cell holds something else; the message names the table, the row and the column.
+    """
+    plain = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero((plain.isna() & column.notna()).to_numpy())
+    if bad.size:
+        raise LabelError(
+            f"{table}: row {first_row + bad[0]}, column {column.name}: "
+            f"{shown(column.iloc[bad[0]])} is not a number; correct or remove the row."
+        )
+    return plain.to_numpy(np.float64, na_value=np.nan)
 
 
-def _joined(
-    detections: pd.DataFrame, one: NDArray[np.int64], other: NDArray[np.int64]
-) -> pd.DataFrame:
-    """Join pairs of rows; the row that stays is that of the brighter one."""
-    light = detections["intensity"].to_numpy(dtype=np.float64)
+def joined_values(
+    columns: Mapping[str, NDArray[np.float64]], one: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]:
+    """Return columns with pairs of rows joined in the row of the brighter one, and which rows go.
+
+    Parameters
+    ----------
+    columns
+        ``x, y, intensity``, and any others that pairs have in common.
+    one, other
+        The rows of each pair.
+    """
+    light = columns["intensity"]
     kept, gone = np.where(light[one] >= light[other], (one, other), (other, one))
     share = light[kept] / (light[kept] + light[gone])
-    result: pd.DataFrame = detections.copy()
-
-    def put(column: str, values: NDArray[np.float64]) -> None:
-        new = result[column].to_numpy(dtype=np.float64, copy=True)
-        new[kept] = values
-        result[column] = new
-
-    for column in ("x", "y", "x_error", "y_error"):
-        if column in result.columns:
-            value = detections[column].to_numpy(dtype=np.float64)
-            a, b = share * value[kept], (1 - share) * value[gone]
-            put(column, np.hypot(a, b) if column.endswith("error") else a + b)
-    for column in ("intensity", "area"):
-        if column in result.columns:
-            value = detections[column].to_numpy(dtype=np.float64)
-            put(column, value[kept] + value[gone])
-    if "probability" in result.columns:
-        value = detections["probability"].to_numpy(dtype=np.float64)
-        put("probability", np.maximum(value[kept], value[gone]))
-    stay = np.ones(len(result), dtype=bool)
-    stay[gone] = False
-    return result[stay].reset_index(drop=True)
+    new = {}
+    for name, value in columns.items():
+        a, b = value[kept], value[gone]
+        if name in ("intensity", "area"):
+            together = a + b
+        elif name == "probability":
+            together = np.maximum(a, b)
+        elif name.endswith("error"):
+            together = np.hypot(share * a, (1 - share) * b)
+        else:
+            together = share * a + (1 - share) * b
+        new[name] = value.copy()
+        new[name][kept] = together
+    return new, gone

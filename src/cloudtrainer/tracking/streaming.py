@@ -14,8 +14,10 @@ from cloudtrainer.atomic import replacing
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking.detections_file import DetectionsFile
 from cloudtrainer.tracking.frame_linker import FrameLinker
+from cloudtrainer.tracking.joined_frames import JoinedFrames
 from cloudtrainer.tracking.linking import check_linking
 from cloudtrainer.tracking.search_range import SearchRange, range_from_frames, sampled_frames
+from cloudtrainer.tracking.smeared import Cause, smear_warning
 
 _ROWS_A_PIECE = 100_000
 _FRAMES_TOGETHER = 256
@@ -35,6 +37,10 @@ class LinkedFile:
         The search range that was used.
     suggested
         What it rests on, where it was measured.
+    smeared_joined
+        How many times a particle was found as two in a frame, which were joined.
+    smeared_cause
+        Why, see `SmearedJoined`.
     """
 
     detections: int
@@ -42,6 +48,16 @@ class LinkedFile:
     particles: int
     search_range_px: float
     suggested: SearchRange | None
+    smeared_joined: int = 0
+    smeared_cause: Cause = "unknown"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences: what may be wrong with the search range and the detections."""
+        of_range = self.suggested.warnings if self.suggested is not None else ()
+        left = self.detections - self.smeared_joined
+        smeared = smear_warning(self.smeared_joined, left, self.smeared_cause)
+        return (*of_range, *([smeared] if smeared is not None else []))
 
 
 def link_parquet(
@@ -55,9 +71,12 @@ def link_parquet(
 ) -> LinkedFile:
     """Link the detections in a Parquet file into a Parquet file of tracks.
 
-    The tracks are those of `track_particles` with the same settings. A frame is in memory until it
-    is known of each of its particles whether they are seen in enough frames, at most
-    ``(min_track_frames - 1) * (memory + 1)`` frames: memory does not grow with the video.
+    Particles that are found as two in a frame are joined before, as `join_smeared` does and
+    `analyze` with it; that takes the column ``intensity``, and is left out where `analyze` has
+    written the file, which it joined. The tracks are those of `track_particles` with the same
+    settings. A frame is in memory until it is known of each of its particles whether they are seen
+    in enough frames, at most ``(min_track_frames - 1) * (memory + 1)`` frames: memory does not grow
+    with the video, but for the brightness of particles that are never missed, 8 bytes a frame.
 
     Parameters
     ----------
@@ -74,7 +93,8 @@ def link_parquet(
     ------
     LabelError
         When a file is missing, not Parquet, cut short or there already; lacks a column; is not
-        sorted by frame; holds something that is not a finite number; or cannot be written.
+        sorted by frame; holds something that is not a finite number (in columns that parts of a
+        particle have in common, no number at all); or cannot be written.
     ConfigError
         When the search range is not positive, or memory or min_track_frames are negative.
     """
@@ -86,14 +106,23 @@ def link_parquet(
     if search_range is None:
         suggested = _measured_range(source, memory)
         search_range = suggested.value_px
+    joined = JoinedFrames(source, search_range)
     linker = FrameLinker(search_range, memory)
     lengths = _Lengths(min_track_frames, memory)
     try:
         with replacing(tracks) as unfinished:
-            written = _write(_linked(source, linker, lengths), source, unfinished)
+            written = _write(_linked(joined, linker, lengths), joined, unfinished)
     except OSError as error:
         raise LabelError(f"{tracks}: cannot be written ({_why(error)}).") from None
-    return LinkedFile(source.rows, written, lengths.kept, search_range, suggested)
+    return LinkedFile(
+        source.rows,
+        written,
+        lengths.kept,
+        search_range,
+        suggested,
+        joined.joined,
+        joined.cause,
+    )
 
 
 def _measured_range(source: DetectionsFile, memory: int) -> SearchRange:
@@ -113,7 +142,7 @@ def _xy(rows: Any) -> NDArray[np.float64]:
     return np.column_stack([rows.column("x").to_numpy(), rows.column("y").to_numpy()])
 
 
-def _linked(source: DetectionsFile, linker: FrameLinker, lengths: "_Lengths") -> Iterator[Any]:
+def _linked(source: JoinedFrames, linker: FrameLinker, lengths: "_Lengths") -> Iterator[Any]:
     """Yield the rows of each frame that belong to long tracks, with their particles."""
     waiting: deque[tuple[int, Any, NDArray[np.int64]]] = deque()
     for number, rows in source.frames():
@@ -144,7 +173,7 @@ def _with_particles(rows: Any, particles: NDArray[np.int64]) -> Any:
     return rows.append_column("particle", column)
 
 
-def _write(pieces: Iterator[Any], source: DetectionsFile, path: Path) -> int:
+def _write(pieces: Iterator[Any], source: JoinedFrames, path: Path) -> int:
     """Write pieces of a table as they come; return the number of rows."""
     import pyarrow
     from pyarrow import parquet
