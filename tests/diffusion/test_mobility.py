@@ -249,6 +249,49 @@ def test_tracks_without_an_estimate_are_undetermined():
     assert why[0]
 
 
+@pytest.mark.parametrize(
+    ("D", "high", "told"),
+    [
+        (0.0, 0.001, "immobile"),
+        (0.0, 2.0, "undetermined"),
+        (1e-5, 2e-5, "immobile"),
+        (0.4, 0.6, "diffusive"),
+    ],
+)
+def test_a_D_of_0_is_immobile_only_where_motion_is_excluded(D, high, told):
+    """A short Brownian track often has its best D at 0, and excludes nothing."""
+    known = {
+        "D": D,
+        "D_low": D / 2,
+        "D_high": high,
+        "alpha": 1,
+        "alpha_low": 0.8,
+        "alpha_high": 1.2,
+    }
+    assert classify(pd.DataFrame([known]), 1.0, TransportLimits())[0].tolist() == [told]
+
+
+def test_short_brownian_tracks_are_not_taken_for_stuck_ones():
+    rng = np.random.default_rng(11)
+    paths = [brownian(rng, 12, 0.4) for _ in range(200)]
+    found = mobility(table(rng, paths, 0.05), DT, PIXEL, time_scales_s=(0.1, 0.3))
+    assert (found.tracks["class"] == "immobile").mean() < 0.01
+    assert "immobile" not in found.offset_from
+    assert found.effective["mean_by_particle"].to_numpy() == pytest.approx(0.4, rel=0.1)
+
+
+def test_an_offset_as_large_as_the_msd_is_told_and_gives_no_ratio():
+    tracks, _ = mixture(12, 0, 0, 20, 0, frames=60, error=0.05)
+    found = mobility(tracks, DT, PIXEL, time_scales_s=(0.034, 1.0), localisation_error_um=0.14)
+    assert (
+        found.effective["mean_by_particle"].iloc[0]
+        <= 0
+        < found.effective["mean_by_particle"].iloc[1]
+    )
+    assert math.isnan(found.effective["frame_over_particle"].iloc[0])
+    assert any("at 0.0333 s is not above 0" in said for said in found.warnings)
+
+
 def test_slopes_part_as_in_mpthub():
     slopes = np.array([-0.1, 0.199, 0.2, 0.899, 0.9, 1.199, 1.2, math.nan])
     assert by_slope(slopes, TransportLimits()).tolist() == [

@@ -14,6 +14,7 @@ from cloudtrainer.diffusion.mobility_doubts import (
     doubts,
     error_too_large,
     field_too_small,
+    not_positive,
 )
 from cloudtrainer.diffusion.mobility_tables import (
     effective_row,
@@ -236,6 +237,7 @@ def mobility(
             if too_large and localisation_error_um is not None
             else ()
         )
+        + not_positive(table, offset, offset_from)
         + field_too_small(arrays, table, pixel_size_um)
         + doubts(
             found,

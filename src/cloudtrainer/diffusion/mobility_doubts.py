@@ -53,6 +53,19 @@ def field_too_small(
     )
 
 
+def not_positive(table: pd.DataFrame, offset_um2: float, offset_from: str) -> tuple[str, ...]:
+    """Say where effective diffusivities are not above 0, and which offset made them so."""
+    below = table[table["mean_by_particle"] <= 0]
+    if below.empty:
+        return ()
+    times = ", ".join(f"{time:.3g} s" for time in below["time_scale_s"])
+    return (
+        f"The effective diffusivity at {times} is not above 0: the offset taken out of the MSD "
+        f"({offset_um2:.3g} um^2, from {offset_from}) is as large as the MSD there. Do not quote "
+        "it. Give the static error that a film of stuck particles shows, or quote longer times.",
+    )
+
+
 def doubts(
     found: pd.DataFrame,
     values: FloatArray,

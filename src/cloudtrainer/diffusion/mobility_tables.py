@@ -30,9 +30,14 @@ def effective_row(
     for weighting, population in people.items():
         mean, replicates[weighting] = population.mean(values)
         row |= _named(f"mean_by_{weighting}", mean)
+    by_particle = np.float64(row["mean_by_particle"])
+    if row["mean_by_particle_low"] <= 0:
+        # What may be 0 has no ratio.
+        by_particle = np.float64("nan")
+        replicates["particle"] = np.full_like(replicates["particle"], np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         # Rounded, so that tracks of equal length give 1 and not nearly 1.
-        ratio = np.round(row["mean_by_frame"] / np.float64(row["mean_by_particle"]), 12)
+        ratio = np.round(row["mean_by_frame"] / by_particle, 12)
         drawn = np.round(replicates["frame"] / replicates["particle"], 12)
     row |= _named("frame_over_particle", (float(ratio), *percentiles(drawn)))
     for weighting, population in people.items():

@@ -22,9 +22,9 @@ class TransportLimits:
     Attributes
     ----------
     immobile_um : float
-        A particle whose root mean square displacement in the reference time, without localisation
-        error, is below this is immobile, um. 0.01: the resolution that Suh, Dawson & Hanes 2005
-        (Adv. Drug Deliv. Rev. 57, 63) take, for 1 s.
+        A particle that moves, and whose root mean square displacement in the reference time,
+        without localisation error, is below this is immobile, um. 0.01: the resolution that Suh,
+        Dawson & Hanes 2005 (Adv. Drug Deliv. Rev. 57, 63) take, for 1 s.
     unresolved_um : float
         A particle whose motion cannot be told from localisation error is immobile if its track
         excludes a larger displacement in the reference time than this, um, and undetermined
@@ -97,7 +97,7 @@ def classify(
         active = (alpha > limits.active_above) & (alpha - _TO_99 * (alpha - alpha_low) > 1)
         vague = ~(alpha_high - alpha_low <= limits.widest_interval)
         unresolved = ~(4 * high * reference_s < limits.unresolved_um**2)
-        small = 4 * D * reference_s < limits.immobile_um**2
+        small = ~still & (4 * D * reference_s < limits.immobile_um**2)
     told[vague] = "undetermined"
     why[vague] = "too short for its exponent"
     told[hindered], told[active] = "hindered", "active"
