@@ -66,7 +66,7 @@ def of_videos(tracks: np.ndarray, steps: np.ndarray) -> VideoValues:
     value = (share * tracks).sum(axis=1)
     influence = share * (tracks - value[:, None])
     error = np.sqrt((influence**2).sum(axis=1) * PARTICLES / (PARTICLES - 1))
-    half = student_quantile(PARTICLES) * error / value
+    half = student_quantile(PARTICLES - 1) * error / value
     return VideoValues(
         value, value * np.exp(-half), value * np.exp(half), np.full(len(value), float(PARTICLES))
     )
@@ -85,7 +85,7 @@ def drawn(
     if videos == 1:
         return (low, high), (low, high)
     centre = float(np.log(of_videos(tracks, steps).value.mean()))
-    wide = student_quantile(videos) * np.log(means).std() * np.sqrt(videos / (videos - 1))
+    wide = student_quantile(videos - 1) * np.log(means).std() * np.sqrt(videos / (videos - 1))
     return (low, high), (np.exp(centre - wide), np.exp(centre + wide))
 
 
@@ -108,7 +108,7 @@ def intervals(repeats: int, videos: int, between: float) -> dict[str, float]:
         for name, (low, high) in ends.items():
             held.setdefault(name, []).append(low <= TRUTH <= high)
         if videos > 1:
-            student = student_quantile(videos) * found.value.std(ddof=1) / np.sqrt(videos)
+            student = student_quantile(videos - 1) * found.value.std(ddof=1) / np.sqrt(videos)
             for name, (low, high) in (("given", ends["given"]), ("drawn, widened", widened)):
                 ratio = np.log(high / low) * found.value.mean() / (2 * student)
                 held.setdefault(f"width: {name}", []).append(ratio)

@@ -25,7 +25,15 @@ from cloudtrainer.diffusion import (
 )
 
 SEED = 2024
-MIXED = [(50, 0.3), (20, 1.0), (50, 1.0)]
+# Tracks and frames of each group, and the coefficient of variation of D.
+MIXED = [
+    (((50, 50),), 0.3),
+    (((20, 50),), 1.0),
+    (((50, 50),), 1.0),
+    (((5, 500), (100, 10)), 0.0),
+    (((5, 500), (100, 10)), 0.5),
+    (((10, 300), (100, 15)), 0.5),
+]
 POWER = [(alpha, q) for alpha in (0.6, 0.85, 1.15) for q in (0.1, 1.0)]
 
 
@@ -89,13 +97,24 @@ def run_regimes(repeats: Repeats, count: int) -> list[dict[str, object]]:
     return rows
 
 
-def one_mixed(seed: object, particles: int, variation: float) -> dict[str, float]:
+def one_mixed(
+    seed: object, groups: tuple[tuple[int, int], ...], variation: float
+) -> dict[str, float]:
     """Return whether the intervals of one population, whose D differ, hold their mean."""
     rng = np.random.default_rng(seed)
-    D = rng.gamma(1 / variation**2, 0.5 * variation**2, particles)
-    tracks = brownian(rng, particles, 50, D, 0.03, 0.0)
+    parts, known = [], 0
+    for particles, frames in groups:
+        D = np.full(particles, 0.5)
+        if variation > 0:
+            D = rng.gamma(1 / variation**2, 0.5 * variation**2, particles)
+        part = brownian(rng, particles, frames, D, 0.03, 0.0)
+        parts.append(part.assign(particle=part["particle"] + known))
+        known += particles
+    tracks = pd.concat(parts, ignore_index=True)
+    found = estimate_diffusion(tracks, DT, PIXEL)
     return {
-        "bootstrap": holds(estimate_diffusion(tracks, DT, PIXEL), 0.5),
+        "bootstrap": holds(found, 0.5),
+        "half_width": (found.high - found.low) / 2 / 0.5,
         "model": holds(estimate_diffusion(tracks, DT, PIXEL, interval="model"), 0.5),
     }
 
@@ -104,13 +123,14 @@ def run_mixed(repeats: Repeats, count: int) -> list[dict[str, object]]:
     """Return coverage where the particles' D differ."""
     rows: list[dict[str, object]] = []
     print("\nParticles of different D (gamma distributed): coverage of the mean")
-    for number, (particles, variation) in enumerate(MIXED):
-        found = repeats.of(one_mixed, seeds(SEED + 1, number, count), particles, variation)
+    for number, (groups, variation) in enumerate(MIXED):
+        found = repeats.of(one_mixed, seeds(SEED + 1, number, count), groups, variation)
         mean = dict(found.mean())
-        rows.append({"particles": particles, "variation": variation, "coverage": mean})
+        rows.append({"groups": groups, "variation": variation, "coverage": mean})
+        tracks = " and ".join(f"{particles} x {frames}" for particles, frames in groups)
         print(
-            f"{particles} particles, coefficient of variation {variation:g}: bootstrap "
-            f"{mean['bootstrap']:.3f}, model {mean['model']:.3f}",
+            f"{tracks}, coefficient of variation {variation:g}: bootstrap {mean['bootstrap']:.3f} "
+            f"(half width {found['half_width'].median():.0%}), model {mean['model']:.3f}",
             flush=True,
         )
     return rows

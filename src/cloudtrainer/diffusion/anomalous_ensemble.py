@@ -20,6 +20,7 @@ from cloudtrainer.diffusion.resample import (
 from cloudtrainer.diffusion.steps import Steps, longest_runs, why_without_motion
 from cloudtrainer.diffusion.surface import FractionalSurface, surface_of
 from cloudtrainer.diffusion.tracks import FloatArray
+from cloudtrainer.diffusion.unequal import degrees_of_freedom, share_of_variance
 
 # With more of the bootstrap at an end of the searched range, its spread is not that of alpha.
 _MOST_AT_END = 0.05
@@ -72,6 +73,7 @@ class _Calibrated:
     K: _Value = _Value()
     offset: float = _NAN
     localisation_error: float | None = None
+    freedom: float = float("inf")
 
 
 # Particles that never moved have no likelihood: their NaN is dealt with, numpy need not warn.
@@ -100,7 +102,8 @@ def estimate_ensemble(
         else:
             reason = "the particles do not move: nothing is seen beyond their localisation error"
         if reason is None:
-            numbers = _calibrated(found, calibration, steps.stride, particles)
+            weight = np.diff(steps.start).astype(np.float64)
+            numbers = _calibrated(found, calibration, steps.stride, weight)
         if end is not None and len(replicates):
             opposite = (replicates >= 1) if end < 1 else (replicates <= 1)
             p_beyond = float(min(2 * (opposite.sum() + 1) / (len(opposite) + 1), 1.0))
@@ -122,6 +125,7 @@ def estimate_ensemble(
             length_unit=calibration.length_unit,
             particles=particles,
             displacements=len(steps.gap),
+            degrees_of_freedom=numbers.freedom,
             stride=steps.stride,
             reason=reason,
         )
@@ -136,7 +140,7 @@ def estimate_ensemble(
 
 
 def _calibrated(
-    found: EnsembleFit, calibration: Calibration, stride: int, particles: int
+    found: EnsembleFit, calibration: Calibration, stride: int, weight: FloatArray
 ) -> _Calibrated:
     log_tau = float(np.log(calibration.time * stride))
     to_square = calibration.length**2
@@ -147,11 +151,14 @@ def _calibrated(
     alpha_model = float(np.sqrt(found.covariance[0, 0]))
     K_model = K * float(np.sqrt(turn @ found.covariance @ turn))
     alpha_error, K_error, quantile = alpha_model, K_model, NORMAL_95
+    freedom = float("inf")
     if scatters(found.alpha_replicates):
         log_K = found.log_coefficient_replicates - found.alpha_replicates * log_tau
-        alpha_error = bootstrap_error(found.alpha_replicates, particles)
-        K_error = K * bootstrap_error(log_K, particles)
-        quantile = student_quantile(particles)
+        alpha_error = bootstrap_error(found.alpha_replicates, weight)
+        K_error = K * bootstrap_error(log_K, weight)
+        alike = share_of_variance(alpha_model, alpha_error)
+        freedom = degrees_of_freedom(weight, alike)
+        quantile = student_quantile(freedom)
     half = quantile * alpha_error
     ratio = float(np.exp(min(quantile * K_error / K, 700.0))) if K > 0 else np.inf
 
@@ -173,6 +180,7 @@ def _calibrated(
         K=_Value(K, K_error, K / ratio, K * ratio if K > 0 else 0.0, K_model),
         offset=offset,
         localisation_error=sigma,
+        freedom=freedom,
     )
 
 

@@ -21,6 +21,7 @@ from cloudtrainer.diffusion.resample import (
 )
 from cloudtrainer.diffusion.steps import Steps, steps_of, still_axes, why_without_motion
 from cloudtrainer.diffusion.tracks import track_arrays
+from cloudtrainer.diffusion.unequal import degrees_of_freedom, share_of_variance
 
 Method = Literal["mle", "cve"]
 
@@ -164,6 +165,7 @@ def _ensemble(
     to_D = calibration.length**2 / (calibration.time * steps.stride)
     reason = _why_not(steps, method, sigma is not None)
     D = s = error = model_error = low = high = float("nan")
+    freedom = float("inf")
     how: str = interval
     if reason is None:
         resampled = interval == "bootstrap" and particles > 1
@@ -186,8 +188,10 @@ def _ensemble(
         if weights is not None and not scatters(replicates):
             how = NO_SCATTER
         elif weights is not None:
-            error = bootstrap_error(replicates, particles)
-            ends = bootstrap_interval(D, error, left_out)
+            weight = np.diff(steps.start).astype(np.float64)
+            error = bootstrap_error(replicates, weight)
+            freedom = degrees_of_freedom(weight, share_of_variance(model_error, error))
+            ends = bootstrap_interval(D, error, left_out, freedom)
             # Particles that do not move hardly scatter: the model's says more.
             without_scatter = method == "mle" and ends[0] <= 0
             low, high = (min(ends[0], low), max(ends[1], high)) if without_scatter else ends
@@ -207,6 +211,7 @@ def _ensemble(
         length_unit=calibration.length_unit,
         particles=particles,
         displacements=len(steps.gap),
+        degrees_of_freedom=freedom,
         stride=steps.stride,
         near_border=steps.near_border,
         reason=reason,

@@ -16,6 +16,7 @@ from cloudtrainer.diffusion.resample import (
 from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
 from cloudtrainer.diffusion.steps import steps_of
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, track_arrays
+from cloudtrainer.diffusion.unequal import degrees_of_freedom
 
 # Two estimates of D from one track need this many displacements between them and around.
 _APART = 3
@@ -195,12 +196,13 @@ def _ratio(sums: FloatArray, seed: int) -> tuple[float, float, float, float]:
     if not mean > 0 or not mean**2 > 4 * variance:
         return nan, nan, nan, nan
     value = float(ratio(parts.sum(0, keepdims=True))[0])
-    error = bootstrap_error(ratio(bootstrap_weights(particles, seed) @ parts), particles)
-    low, high = bootstrap_interval(value, error, ratio(parts.sum(0) - parts))
+    error = bootstrap_error(ratio(bootstrap_weights(particles, seed) @ parts), number)
+    freedom = degrees_of_freedom(number)
+    low, high = bootstrap_interval(value, error, ratio(parts.sum(0) - parts), freedom)
     excess = value - 1
     if excess > 2 * error:
         # A few particles of large D may not have been met: the excess is uncertain by a factor.
-        half = student_quantile(particles) * error / excess
+        half = student_quantile(freedom) * error / excess
         high = max(high, 1 + excess * float(np.exp(half)))
     return value, low, high, error
 

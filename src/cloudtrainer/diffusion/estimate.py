@@ -42,6 +42,9 @@ class Estimate:
         ``um`` or ``px``.
     particles, displacements : int
         What the estimate rests on.
+    degrees_of_freedom : float
+        Of the standard error, for Student's t: particles less 1 where all tracks are equally long,
+        fewer where a few long ones count most; infinite where the interval is the model's.
     stride : int
         Frames in one step: 1, or more for an estimate from long lags.
     near_border : float
@@ -65,6 +68,7 @@ class Estimate:
     length_unit: str
     particles: int
     displacements: int
+    degrees_of_freedom: float = float("inf")
     stride: int = 1
     near_border: float = 0.0
     reason: str | None = None

@@ -66,11 +66,11 @@ def motion_type(anomalous: AnomalousEstimate, short_lag: AnomalousEstimate | Non
 
     Notes
     -----
-    Student's t of ``(alpha - 1) / standard_error`` with one degree of freedom less than there
-    are particles; the normal distribution where the interval is the model's. With an unknown
-    exposure the answer must be the same for a short and for a full exposure. Motion is called
-    normal only where the 95% interval of alpha is within 0.2 of 1. Where alpha lies at
-    an end of the searched range and has no value, the bootstrap samples beyond 1 are the test.
+    Student's t of ``(alpha - 1) / standard_error`` with the degrees of freedom of the estimate; the
+    normal distribution where the interval is the model's. With an unknown exposure the answer must
+    be the same for a short and for a full exposure. Motion is called normal only where the 95%
+    interval of alpha is within 0.2 of 1. Where alpha lies at an end of the searched range and has
+    no value, the bootstrap samples beyond 1 are the test.
     """
     for name, given in (("anomalous", anomalous), ("short_lag", short_lag)):
         if not (isinstance(given, AnomalousEstimate) or (given is None and name == "short_lag")):
@@ -153,5 +153,5 @@ def _probability(alpha: Estimate, value: float) -> float:
         return 1.0
     ratio = abs(value - 1) / alpha.standard_error
     if alpha.interval == "bootstrap":
-        return float(2 * stats.t.sf(ratio, alpha.particles - 1))
+        return float(2 * stats.t.sf(ratio, alpha.degrees_of_freedom))
     return float(2 * stats.norm.sf(ratio))

@@ -4,6 +4,7 @@ import numpy as np
 
 from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.tracks import FloatArray
+from cloudtrainer.diffusion.unequal import leverage_factor
 
 REPLICATES = 2000
 # Two-sided 95% quantile of the normal distribution.
@@ -20,9 +21,9 @@ def bootstrap_weights(particles: int, seed: int) -> FloatArray:
     return generator.multinomial(particles, share, size=REPLICATES).astype(np.float64)
 
 
-def bootstrap_error(replicates: FloatArray, particles: int) -> float:
-    """Return the standard error, widened by sqrt(n / (n - 1)) for the mean taken from the data."""
-    return float(np.std(replicates, ddof=1) * np.sqrt(particles / (particles - 1)))
+def bootstrap_error(replicates: FloatArray, weight: FloatArray) -> float:
+    """Return the standard error of a mean of particles of these weights."""
+    return float(np.std(replicates, ddof=1) * leverage_factor(weight))
 
 
 def scatters(replicates: FloatArray) -> bool:
@@ -30,14 +31,16 @@ def scatters(replicates: FloatArray) -> bool:
     return bool(len(replicates) > 1 and np.ptp(replicates) > 1e-9 * np.abs(replicates).max())
 
 
-def student_quantile(particles: int, level: float = 0.95) -> float:
-    """Return the two-sided quantile of Student's t with n - 1 degrees of freedom."""
+def student_quantile(freedom: float, level: float = 0.95) -> float:
+    """Return the two-sided quantile of Student's t with so many degrees of freedom."""
     from scipy.stats import t
 
-    return float(t.ppf(0.5 + level / 2, particles - 1))
+    return float(t.ppf(0.5 + level / 2, freedom))
 
 
-def bootstrap_interval(value: float, error: float, left_out: FloatArray) -> tuple[float, float]:
+def bootstrap_interval(
+    value: float, error: float, left_out: FloatArray, freedom: float
+) -> tuple[float, float]:
     """Return the 95% interval of a positive mean whose particles may differ, and be skewed.
 
     Parameters
@@ -46,6 +49,8 @@ def bootstrap_interval(value: float, error: float, left_out: FloatArray) -> tupl
         Estimate and its bootstrap standard error.
     left_out : ndarray, shape (particles,)
         The estimate without each particle in turn.
+    freedom : float
+        Degrees of freedom of the error (`degrees_of_freedom`).
 
     Notes
     -----
@@ -55,7 +60,7 @@ def bootstrap_interval(value: float, error: float, left_out: FloatArray) -> tupl
     symmetric interval 91%. Where the half-width reaches the value, the lower end is 0.
     """
     particles = len(left_out)
-    quantile = student_quantile(particles)
+    quantile = student_quantile(freedom)
     half = quantile * error
     if half == 0:
         return value, value

@@ -136,7 +136,7 @@ def mean_over_videos(videos: VideoValues) -> MeanOverVideos:
         )
     spread = float(videos.value.std(ddof=1)) / unit
     of_videos, of_particles = spread / np.sqrt(number), float(np.sqrt(particles / number))
-    half = max(student_quantile(number) * of_videos, NORMAL_95 * of_particles)
+    half = max(student_quantile(number - 1) * of_videos, NORMAL_95 * of_particles)
     low, high = (value - half, value + half)
     if logarithmic:
         low, high = value * float(np.exp(-half)), value * float(np.exp(half))

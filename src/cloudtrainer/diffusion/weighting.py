@@ -12,6 +12,7 @@ from cloudtrainer.diffusion.resample import (
     bootstrap_weights,
 )
 from cloudtrainer.diffusion.tracks import FloatArray
+from cloudtrainer.diffusion.unequal import degrees_of_freedom
 
 TENTH = 0.1
 _NONE = (float("nan"), float("nan"), float("nan"))
@@ -44,8 +45,9 @@ class Population:
             left_out = (product.sum() - product[there]) / (weight.sum() - weight[there])
         if there.sum() < 2:
             return (value, float("nan"), float("nan")), replicates
-        error = bootstrap_error(replicates[np.isfinite(replicates)], int(there.sum()))
-        return (value, *bootstrap_interval(value, error, left_out)), replicates
+        error = bootstrap_error(replicates[np.isfinite(replicates)], weight[there])
+        freedom = degrees_of_freedom(weight[there])
+        return (value, *bootstrap_interval(value, error, left_out, freedom)), replicates
 
     def median(self, values: FloatArray) -> tuple[float, float, float]:
         """Return the weighted median with its 95% bootstrap interval."""
