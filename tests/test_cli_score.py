@@ -107,3 +107,13 @@ def test_the_gate_must_be_given(command, files):
     code, _, complaints = command("score", "truth.csv", "truth.csv")
     assert code == 2
     assert "--gate-px" in complaints
+
+
+def test_tracks_without_drift_are_scored_where_they_lie_in_the_frames(command, files):
+    found = pd.read_parquet("found.parquet")
+    moved = found.assign(
+        x=found["x"] - 0.5 * found["frame"], video_x=found["x"], video_y=found["y"]
+    )
+    moved.to_csv("moved.csv", index=False)
+    as_found = command("score", "found.parquet", "truth.csv", "--gate-px", "2")
+    assert command("score", "moved.csv", "truth.csv", "--gate-px", "2") == as_found

@@ -56,6 +56,19 @@ def test_tracks_of_other_programs_go_on_unchanged(command, shared_data, tmp_path
     assert as_set(out) == as_set(source)
 
 
+@pytest.mark.parametrize(("to", "there"), [("napari", True), ("csv", False)])
+def test_other_programs_get_tracks_where_they_lie_in_the_frames(command, tmp_path, to, there):
+    frame = np.arange(5)
+    tracks = pd.DataFrame({"frame": frame, "particle": 0, "x": 3.0 + frame, "y": 7.0})
+    tracks.assign(video_x=2 * tracks["x"], video_y=9.0).to_csv(tmp_path / "t.csv", index=False)
+    out = tmp_path / "o.csv"
+    assert command("tracks", "convert", tmp_path / "t.csv", "-o", out, "--to", to)[0] == 0
+    back = read_tracks(out)
+    assert back["x"].tolist() == ((2 if there else 1) * tracks["x"]).tolist()
+    assert back["y"].unique().tolist() == [9.0 if there else 7.0]
+    assert ("video_x" in back) is not there
+
+
 def test_particles_that_trackmate_has_no_tracks_for_are_counted(command, source, tmp_path):
     source.write_text(TRACKS + "5,9,1,1\n", encoding="utf-8")
     out = tmp_path / "t.xml"

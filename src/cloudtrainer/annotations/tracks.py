@@ -13,6 +13,8 @@ from cloudtrainer.tracking.tables import checked_positions
 # A larger number is no frame but a time.
 _MOST_FRAMES = 10_000_000
 
+_IN_VIDEO = {"video_frame": "frame", "video_x": "x", "video_y": "y"}
+
 
 def read_tracks(path: str | Path, pixel_size_um: float | None = None) -> pd.DataFrame:
     """Read tracks of ours, trackpy's, TrackMate's, Icy's or the particle tracking challenge's.
@@ -58,6 +60,25 @@ def read_tracks(path: str | Path, pixel_size_um: float | None = None) -> pd.Data
             f"{', '.join(str(c) for c in table.columns)}); link its positions first."
         )
     return checked_tracks(table, name=path.name, row_numbers=rows)
+
+
+def as_in_video(table: pd.DataFrame) -> pd.DataFrame:
+    """Return tracks as they lie in the frames of the video, drift and missing frames included.
+
+    Parameters
+    ----------
+    table
+        Tracks, such as `analyze` writes them: ``video_x, video_y`` (px) are there where drift was
+        subtracted from ``x, y``, and ``video_frame`` where frames were missing. Others are
+        returned as they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With these columns in place of ``x, y, frame``.
+    """
+    there = {old: new for old, new in _IN_VIDEO.items() if old in table}
+    return table.drop(columns=list(there.values()), errors="ignore").rename(columns=there)
 
 
 def checked_tracks(

@@ -31,7 +31,7 @@ def score(
     ] = None,
 ) -> None:
     """Score detections against labels, and tracks where both tables have them."""
-    from cloudtrainer.annotations import read_labels, read_tracks
+    from cloudtrainer.annotations import as_in_video, read_labels, read_tracks
     from cloudtrainer.annotations.files import read_spots
     from cloudtrainer.evaluation import score_detections, score_tracks
     from cloudtrainer.tracking.tables import checked_positions
@@ -43,8 +43,9 @@ def score(
     # Before anything is printed: what is wrong with a table is said once, and first.
     tracks = None
     if linked:
-        tracks = read_tracks(found, pixel_size_um), read_tracks(truth, pixel_size_um)
-    detections = checked_positions(ours.table, name=found.name, row_numbers=ours.rows)
+        ours_linked = as_in_video(read_tracks(found, pixel_size_um))
+        tracks = ours_linked, read_tracks(truth, pixel_size_um)
+    detections = checked_positions(as_in_video(ours.table), name=found.name, row_numbers=ours.rows)
     if ours.repeats:
         detections = detections.drop_duplicates(["frame", "x", "y"])
     labels = read_labels(truth, pixel_size_um=pixel_size_um)

@@ -55,11 +55,14 @@ def convert(
     ] = False,
 ) -> None:
     """Convert tracks to the format of another program."""
-    from cloudtrainer.annotations import read_tracks, write_tracks
+    from cloudtrainer.annotations import as_in_video, read_tracks, write_tracks
     from cloudtrainer.annotations.exports import track_format
 
     format = track_format(out, to)
     tracks = read_tracks(source, pixel_size_um)
+    if format not in ("csv", "parquet"):
+        # Other programs show tracks over the video, and keep no second position.
+        tracks = as_in_video(tracks)
     write_tracks(
         tracks,
         out,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.annotations import as_in_video
 from cloudtrainer.errors import WorkspaceError
 
 # With more lines a browser is slow, and none can be told from another.
@@ -149,9 +150,7 @@ class ResultFiles:
                 f"{self.folder.name}: drift was taken out of these tracks by an earlier version, "
                 "and they lie beside the particles; analyse again to play them"
             )
-        names = {"video_frame": "frame", "video_x": "x", "video_y": "y"}
-        there = {old: new for old, new in names.items() if old in table}
-        return table.drop(columns=list(there.values())).rename(columns=there)
+        return as_in_video(table)
 
     def track_curves(self, lags: int) -> TrackCurves:
         """Return the MSD of tracks that are chosen evenly among all, for so many lags.
