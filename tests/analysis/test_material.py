@@ -114,8 +114,16 @@ def test_the_tables_hold_what_the_workbook_and_the_summary_hold(beads):
     sheet = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="effective diffusivities")
     assert sheet["mean_by_particle_um2_per_s"].iloc[0] == pytest.approx(row["mean_by_particle"])
     tracks = pd.read_csv(beads.out / "mobility_tracks.csv")
+    of_workbook = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="tracks")
+    assert list(of_workbook) == list(tracks)
     assert len(tracks) == 40
-    assert {"class", "Deff_0.05s_um2_per_s", "Deff_0.2s_over_free"} <= set(tracks)
+    assert {
+        "class",
+        "D_um2_per_s",
+        "D_high_um2_per_s",
+        "Deff_0.05s_um2_per_s",
+        "Deff_0.2s_over_free",
+    } <= set(tracks)
     assert entry["msd_offset_from"] == "the localisation error given"
 
 

@@ -226,9 +226,31 @@ def test_the_ratio_to_the_free_value_is_that_of_stokes_and_einstein():
     assert found.free.value == pytest.approx(3.29, abs=0.01)
     row = found.effective.set_index("lag_frames").loc[30]
     assert row["over_free_by_particle"] == pytest.approx(row["mean_by_particle"] / 3.29, rel=0.01)
-    quantities = set(found.table()["quantity"])
-    assert "effective over free diffusivity, mean" in quantities
-    assert len(found.table()) == 4 * 7 + 15 + 2
+    table = found.table()
+    assert "effective over free diffusivity, mean" in set(table["quantity"])
+    assert len(table) == 4 * 7 + 20 + 8
+
+
+def test_the_one_table_holds_the_fractions_by_slope_and_the_ratios_by_chance():
+    tracks, _ = mixture(9, 10, 0, 20, 0, frames=60)
+    found = mobility(tracks, DT, PIXEL)
+    table = found.table().set_index("quantity")
+    slopes = table.loc["fraction by slope alone"].set_index("class")["value"]
+    expected = found.tracks["class_by_slope"].value_counts(normalize=True)
+    assert slopes[expected.index].to_numpy() == pytest.approx(expected.to_numpy())
+    assert slopes.sum() == pytest.approx(1)
+    tenth = "effective diffusivity, fastest 10 %"
+    for name, column in (
+        (f"{tenth}, over the mean of all", "over_mean_of_all"),
+        (
+            f"{tenth}, over the mean of all, of particles that are all alike",
+            "over_mean_of_all_by_chance",
+        ),
+    ):
+        by = table.loc[name].set_index("weighting")["value"]
+        given = found.fastest.set_index("weighting")[column]
+        assert by[given.index].to_list() == given.to_list()
+        assert (given > 1).all()
 
 
 def test_free_diffusion_states_the_uncertainty_of_what_it_rests_on():
