@@ -12,6 +12,7 @@ from cloudtrainer.diffusion import (
     mobility,
     with_distance_to_border,
 )
+from cloudtrainer.diffusion.mobility_doubts import doubts
 from cloudtrainer.diffusion.transport import by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
 from cloudtrainer.errors import CalibrationError, ConfigError
@@ -185,6 +186,21 @@ def test_tracks_too_short_for_a_time_scale_are_told():
     assert found.effective["mean_by_particle"].isna().tolist() == [False, False, True]
     assert any("10 of 30 tracks are too short" in said for said in found.warnings)
     assert any("long enough for an effective diffusivity at 5 s" in s for s in found.warnings)
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(1.0, False), (1.04, False), (0.94, True)])
+def test_that_short_tracks_are_as_fast_as_others_is_no_news(ratio, told):
+    found = pd.DataFrame({"D": [1.0, 1.0, ratio]})
+    even = {"frame_over_particle": [1.0], "frame_over_particle_low": [1.0]}
+    effective = pd.DataFrame(
+        {"particles": [2], "time_scale_s": [1.0], **even, "frame_over_particle_high": [1.0]}
+    )
+    fractions = pd.DataFrame({"class": ["undetermined"], "by_particle": [0.0], "by_frame": [0.0]})
+    values = np.array([1.0, 1.0, np.nan])
+    (said,) = doubts(found, values, effective, fractions, 30, DT, None)
+    assert said.startswith("1 of 3 tracks are too short")
+    assert ("their median D is 0.94 times" in said) == told
+    assert ("median" in said) == told
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.2, 40), (0.02, 50), (0.5, 15)])
