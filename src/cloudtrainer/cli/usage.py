@@ -7,8 +7,10 @@ from typing import Any
 from typer import BadParameter
 
 # BadParameter is one of them; the parent itself is exported by no version of Typer.
-USAGE_ERRORS = tuple(
-    parent for parent in BadParameter.__mro__ if parent.__name__ in ("UsageError", "ClickException")
+USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
+    parent
+    for parent in BadParameter.__mro__
+    if issubclass(parent, Exception) and parent.__name__ in ("UsageError", "ClickException")
 )
 
 
