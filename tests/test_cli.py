@@ -51,6 +51,13 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     assert shown == [*VERBS, "labels", "tracks"]
 
 
+def test_the_module_is_the_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtrainer", "--help"], capture_output=True, text=True, check=True
+    )
+    assert " Usage: cloudtrainer " in done.stdout
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_has_a_line_of_help(command, verb):
     code, text, _ = command(verb, "--help")
@@ -170,6 +177,51 @@ def test_a_mistyped_command_exits_with_2(command, handed_on, argv):
     assert output == ""
     assert "Traceback" not in complaints
     assert "--help" in complaints
+    assert complaints.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pixel-size-um", "0,1"), "--pixel-size-um 0,1: write the number with a point, 0.1"),
+        (("--exposure-s=,01",), "--exposure-s ,01: write the number with a point, .01"),
+        (("--time-scale-s", "1", "--time-scale-s", "1[s]"), "--time-scale-s 1[s]: is no number"),
+        (("--memory", "1.5"), "--memory 1.5: is no whole number; give one, such as 3"),
+    ],
+)
+def test_a_number_that_is_none_is_told_as_it_was_written(command, handed_on, words, said):
+    code, _, complaints = command("analyze", "v.tif", "-o", "out", *words)
+    assert code == 2
+    assert not handed_on
+    assert complaints.startswith(f"error: {said}")
+    assert complaints.count("\n") == 1
+
+
+def test_without_a_verb_there_is_help_and_no_error(command):
+    code, output, complaints = command()
+    assert (code, complaints) == (2, "")
+    assert "analyze" in output
+    _, output, complaints = command("tracks")
+    assert complaints == ""
+    assert "convert" in output
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--polarity", "[auto|bright|dark]"),
+        ("--static-specks", "[mask|keep]"),
+        ("--drift", "[auto|none]"),
+        ("--engine", "[trackpy|laptrack]"),
+        ("--search-range", "; default: from the measured steps"),
+    ],
+)
+def test_options_name_the_words_to_choose_from(command, option, said):
+    _, text, _ = command("analyze", "--help")
+    line = next(line for line in text.splitlines() if f" {option} " in line)
+    after = " ".join(part.strip(" │") for part in text.partition(line)[2].splitlines()[:4])
+    assert said in re.sub(r" +", " ", f"{line.strip(' │')} {after}")
+    assert "empty:" not in text
 
 
 def test_init_makes_a_workspace_and_says_what_goes_where(command, tmp_path):
@@ -415,6 +467,22 @@ def test_a_narrow_terminal_gets_paragraphs(command, monkeypatch):
         "  range: 1 to 10",
         "  unit: px",
     ]
+
+
+@pytest.mark.parametrize("section", sorted(set(Config.model_fields) - {"analysis"}))
+def test_the_example_below_a_section_is_of_it_and_can_be_given(command, section):
+    _, text, _ = command("settings", section)
+    (example,) = re.findall(r"--set (\S+)", text)
+    assert example.startswith(f"{section}.")
+    assert Config().with_values([example]) == Config()
+
+
+def test_settings_of_the_analysis_are_options_of_analyze(command, handed_on):
+    _, text, _ = command("settings", "analysis")
+    assert "cloudtrainer train" not in text
+    (example,) = re.findall(r"analyze VIDEO -o OUT (.+)", text)
+    assert command("analyze", "v.tif", "-o", "out", *example.split())[0] == 0
+    assert handed_on[0].config.analysis.drift == "none"
 
 
 def test_a_section_that_is_none_is_refused(command):

@@ -3,6 +3,7 @@
 import json
 import math
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import openpyxl
@@ -11,6 +12,7 @@ import pytest
 from bright_spots import brownian_tracks, spots_video
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.transport import _from_long_lags
 from cloudtrainer.analysis.workbook import write_workbook
 from cloudtrainer.diffusion import BOLTZMANN
 from cloudtrainer.errors import CalibrationError, ConfigError
@@ -114,9 +116,27 @@ def test_the_tables_hold_what_the_workbook_and_the_summary_hold(beads):
     sheet = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="effective diffusivities")
     assert sheet["mean_by_particle_um2_per_s"].iloc[0] == pytest.approx(row["mean_by_particle"])
     tracks = pd.read_csv(beads.out / "mobility_tracks.csv")
+    of_workbook = pd.read_excel(beads.out / "mobility.xlsx", sheet_name="tracks")
+    assert list(of_workbook) == list(tracks)
     assert len(tracks) == 40
-    assert {"class", "Deff_0.05s_um2_per_s", "Deff_0.2s_over_free"} <= set(tracks)
+    assert {
+        "class",
+        "D_um2_per_s",
+        "D_high_um2_per_s",
+        "Deff_0.05s_um2_per_s",
+        "Deff_0.2s_over_free",
+    } <= set(tracks)
     assert entry["msd_offset_from"] == "the localisation error given"
+
+
+def test_classes_that_rest_on_long_lags_are_told_so():
+    found = SimpleNamespace(tracks=pd.DataFrame({"class": ["undetermined"] * 4 + ["diffusive"]}))
+    (said,) = _from_long_lags(5, found)
+    assert "displacements over 5 frames" in said
+    assert "80% of the tracks have none" in said
+    assert not _from_long_lags(1, found)
+    found.tracks["class"] = "diffusive"
+    assert not _from_long_lags(5, found)
 
 
 def test_without_calibration_nothing_is_said_of_the_material(tmp_path, without_pictures):

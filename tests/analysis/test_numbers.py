@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ import pytest
 from bright_spots import brownian_tracks
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.measure import idle_tracks
 from cloudtrainer.analysis.several import combine
+from cloudtrainer.figures import with_interval
 
 PIXEL_UM, INTERVAL_S = 0.1, 1 / 30
 # D = 0.5 um^2/s: variance of a step 2 D dt = 1/30 um^2 per axis.
@@ -33,6 +36,19 @@ def test_D_and_alpha_of_known_tracks_are_found_within_their_errors(tmp_path):
     assert measured["localisation_error_um"] == pytest.approx(0.06, rel=0.1)
     assert measured["localisation_error_from"] == "offset of the MSD and the exposure"
     assert measured["motion_type"] == "Normal Brownian diffusion"
+
+
+def test_tracks_of_which_nothing_enters_D_are_told():
+    """Where the border was left out that is the reason; where all tracks enter nothing is said."""
+    D = SimpleNamespace(value=0.5, particles=73, stride=1, near_border=0.2)
+    assert idle_tracks(D, 86) == (
+        "13 tracks have no displacement that begins away from the border of the field of view"
+    )
+    D.stride, D.near_border = 5, 0.0
+    assert idle_tracks(D, 74) == "1 track has no displacement over 5 frames"
+    assert idle_tracks(D, 73) == ""
+    D.value = float("nan")
+    assert idle_tracks(D, 86) == ""
 
 
 def test_pixels_and_frames_give_the_calibrated_numbers_after_conversion(tmp_path):
@@ -202,12 +218,34 @@ def test_a_table_without_an_estimate_is_left_out_of_the_mean_and_named(tmp_path)
 def test_the_analysis_in_words_has_numbers_with_units_and_every_warning(tmp_path):
     found = analyze(brownian_tracks(4, 20, 1.0), tmp_path / "out")
     lines = str(found).splitlines()
-    value = f"D     = {found.diffusion.value:.4g} px^2/frame, 95% interval "
-    assert lines[0].startswith(value)
-    assert lines[1].startswith(f"alpha = {found.alpha.value:.4g}, 95% interval ")
+    # The digits of the report.
+    for line, name, estimate, unit in (
+        (lines[0], "D     = ", found.diffusion, " px^2/frame"),
+        (lines[1], "alpha = ", found.alpha, ""),
+    ):
+        digits = with_interval(estimate.value, estimate.low, estimate.high, "1")
+        value, _, interval = digits.rstrip(")").partition(" (95%: ")
+        assert line == f"{name}{value}{unit}, 95% interval {interval} (bootstrap)"
     assert lines[2] == f"Motion: {found.summary['measured']['motion_type']}"
     assert lines[3:] == [f"warning: {text}" for text in found.summary["warnings"]]
     assert any("4 particles" in line for line in lines[3:])
+
+
+def test_of_several_videos_each_warning_is_printed_once(tmp_path):
+    paths = []
+    for seed in range(2):
+        paths.append(tmp_path / f"{seed}.csv")
+        brownian_tracks(4, 20, 1.0, seed=seed).to_csv(paths[-1], index=False)
+    found = analyze(paths, tmp_path / "out")
+    lines = str(found).splitlines()
+    assert [line for line in lines if line.startswith("warning: ")] == [
+        f"warning: {text}" for text in found.summary["warnings"]
+    ]
+    said = [text for video in found.videos for text in video.summary["warnings"]]
+    assert said
+    assert all(sum(text in line for line in lines) == 1 for text in set(said))
+    assert lines[0] == "0.csv:"
+    assert lines.index("") == 4
 
 
 def test_the_words_for_nothing_measured_say_why(tmp_path):

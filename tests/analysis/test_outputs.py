@@ -98,7 +98,7 @@ def test_every_column_of_every_table_has_its_unit(video_run):
     assert unit["particles.csv", "D"] == "um^2/s"
     assert unit["particles.csv", "K_high"] == "um^2/s^alpha"
     assert unit["tracks.csv", "x"] == "px"
-    assert unit["mobility_tracks.csv", "D_low"] == "um^2/s"
+    assert unit["mobility_tracks.csv", "D_low_um2_per_s"] == "um^2/s"
     assert unit["mobility_tracks.csv", "Deff_0.1s_um2_per_s"] == "um^2/s"
     assert unit["msd.csv", "lag_s"] == "s"
 
@@ -258,6 +258,10 @@ def test_where_drift_is_taken_out_the_places_in_the_video_are_kept(tmp_path, wit
     assert both["video_x"].to_numpy() == pytest.approx(both["x_given"].to_numpy())
     assert both["video_y"].to_numpy() == pytest.approx(both["y_given"].to_numpy())
     assert (both["x"] - both["video_x"]).abs().max() > 10
+    described = pd.read_csv(tmp_path / "a" / "columns.csv", keep_default_na=False)
+    there = described[described["column"].isin(["video_x", "video_y"])]
+    assert there["unit"].to_list() == ["px", "px"]
+    assert there["what"].str.contains("drift not taken out").all()
     analyze(still, tmp_path / "b", **calibration)
     assert "video_x" not in pd.read_parquet(tmp_path / "b" / "tracks.parquet")
 
@@ -363,8 +367,13 @@ def test_a_video_and_a_table_together(tmp_path, stand_in, without_pictures):
     found = analyze([video, table], tmp_path / "out")
     assert {path.name for path in found.out.iterdir()} == {
         "report.html", "methods.txt", "summary.json", "tracks.csv", "tracks.parquet", "v", "t",
-        "figures", "means_over_videos.csv",
+        "figures", "means_over_videos.csv", "columns.csv",
     }  # fmt: skip
+    units = pd.read_csv(found.out / "columns.csv", keep_default_na=False)
+    for name in ("tracks.csv", "means_over_videos.csv"):
+        columns = list(pd.read_csv(found.out / name, nrows=0).columns)
+        assert units.loc[units["file"] == name, "column"].to_list() == columns
+    assert (units["what"] != "").all(), units[units["what"] == ""]
     # Only the video says how many particles there are in a frame.
     assert found.summary["measured"]["particles_per_frame"] == pytest.approx(9, abs=0.3)
     page = Page(found.out / "report.html")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cloudtrainer.diffusion import estimate_anomalous
+from cloudtrainer.diffusion import estimate_anomalous, estimate_diffusion
 from cloudtrainer.errors import ConfigError
 
 DT, PIXEL = 1 / 30, 0.1
@@ -127,6 +127,16 @@ def test_no_estimate_says_why():
     assert rows["reason"].tolist() == ["fewer than 4 positions in a row"]
     still = pd.DataFrame({"particle": 1, "frame": range(9), "x": 1.0, "y": 0.0})
     assert "exactly zero" in str(estimate_anomalous(still, DT, PIXEL).alpha.reason)
+
+
+def test_a_track_whose_alpha_is_open_says_so_and_nothing_of_its_motion(fractional_tracks):
+    """Short moving tracks: D is above zero in some of them whose alpha has no value."""
+    tracks = fractional_tracks(np.random.default_rng(12), 300, 8, 0.5, 1.0, 0.05)
+    rows = estimate_anomalous(tracks, DT, PIXEL, per_track=True)
+    open_ends = rows["alpha"].isna() & (rows["alpha_low"] == 0) & (rows["alpha_high"] == 2)
+    assert (rows.loc[open_ends, "reason"] == "alpha can be anything from 0 to 2").sum() > 5
+    D = estimate_diffusion(tracks, DT, PIXEL, per_track=True, interval="model")
+    assert (D.loc[open_ends, "D_low"] > 0).any()
 
 
 def test_only_maximum_likelihood(fractional_tracks):

@@ -283,3 +283,16 @@ def test_false_alarms_of_ensembles():
     ]
     # A true 1% exceeds 6 once in 200 trials.
     assert sum(kind in ("confined", "anomalous", "directed", "immobile") for kind in said) <= 6
+
+
+def test_too_few_displacements_over_several_frames_are_called_so():
+    tracks = table(brownian(np.random.default_rng(21), 3, 15))
+    rows = classify_motion(tracks, None, None, per_track=True, stride=5)
+    assert set(rows["reason"]) == {"fewer than 10 independent displacements over 5 frames"}
+    assert (
+        "no track has 10 independent displacements over 5 frames"
+        in classify_motion(tracks, None, None, stride=5).sentence
+    )
+    short = tracks[tracks["frame"] < 8]
+    (reason,) = set(classify_motion(short, None, None, per_track=True)["reason"])
+    assert reason == "fewer than 10 displacements from frame to frame"

@@ -12,6 +12,7 @@ from cloudtrainer.diffusion import (
     mobility,
     with_distance_to_border,
 )
+from cloudtrainer.diffusion.mobility_doubts import doubts
 from cloudtrainer.diffusion.transport import by_slope, classify
 from cloudtrainer.diffusion.weighting import populations
 from cloudtrainer.errors import CalibrationError, ConfigError
@@ -187,6 +188,21 @@ def test_tracks_too_short_for_a_time_scale_are_told():
     assert any("long enough for an effective diffusivity at 5 s" in s for s in found.warnings)
 
 
+@pytest.mark.parametrize(("ratio", "told"), [(1.0, False), (1.04, False), (0.94, True)])
+def test_that_short_tracks_are_as_fast_as_others_is_no_news(ratio, told):
+    found = pd.DataFrame({"D": [1.0, 1.0, ratio]})
+    even = {"frame_over_particle": [1.0], "frame_over_particle_low": [1.0]}
+    effective = pd.DataFrame(
+        {"particles": [2], "time_scale_s": [1.0], **even, "frame_over_particle_high": [1.0]}
+    )
+    fractions = pd.DataFrame({"class": ["undetermined"], "by_particle": [0.0], "by_frame": [0.0]})
+    values = np.array([1.0, 1.0, np.nan])
+    (said,) = doubts(found, values, effective, fractions, 30, DT, None)
+    assert said.startswith("1 of 3 tracks are too short")
+    assert ("their median D is 0.94 times" in said) == told
+    assert ("median" in said) == told
+
+
 @pytest.mark.parametrize(("share", "number"), [(0.2, 40), (0.02, 50), (0.5, 15)])
 def test_intervals_of_shares_hold_the_truth(share, number):
     rng = np.random.default_rng(7)
@@ -226,9 +242,31 @@ def test_the_ratio_to_the_free_value_is_that_of_stokes_and_einstein():
     assert found.free.value == pytest.approx(3.29, abs=0.01)
     row = found.effective.set_index("lag_frames").loc[30]
     assert row["over_free_by_particle"] == pytest.approx(row["mean_by_particle"] / 3.29, rel=0.01)
-    quantities = set(found.table()["quantity"])
-    assert "effective over free diffusivity, mean" in quantities
-    assert len(found.table()) == 4 * 7 + 15 + 2
+    table = found.table()
+    assert "effective over free diffusivity, mean" in set(table["quantity"])
+    assert len(table) == 4 * 7 + 20 + 8
+
+
+def test_the_one_table_holds_the_fractions_by_slope_and_the_ratios_by_chance():
+    tracks, _ = mixture(9, 10, 0, 20, 0, frames=60)
+    found = mobility(tracks, DT, PIXEL)
+    table = found.table().set_index("quantity")
+    slopes = table.loc["fraction by slope alone"].set_index("class")["value"]
+    expected = found.tracks["class_by_slope"].value_counts(normalize=True)
+    assert slopes[expected.index].to_numpy() == pytest.approx(expected.to_numpy())
+    assert slopes.sum() == pytest.approx(1)
+    tenth = "effective diffusivity, fastest 10 %"
+    for name, column in (
+        (f"{tenth}, over the mean of all", "over_mean_of_all"),
+        (
+            f"{tenth}, over the mean of all, of particles that are all alike",
+            "over_mean_of_all_by_chance",
+        ),
+    ):
+        by = table.loc[name].set_index("weighting")["value"]
+        given = found.fastest.set_index("weighting")[column]
+        assert by[given.index].to_list() == given.to_list()
+        assert (given > 1).all()
 
 
 def test_free_diffusion_states_the_uncertainty_of_what_it_rests_on():

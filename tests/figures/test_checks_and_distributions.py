@@ -59,6 +59,15 @@ def test_histograms_of_few_or_equal_values_are_drawn(values):
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+def test_few_tracks_are_counted_whole_and_stand_before_the_band():
+    ax = histogram_figure([0.5, 0.55], label="D", estimate=POOLED).axes[0]
+    assert all(tick == round(tick) for tick in ax.get_yticks())
+    bars = [patch for patch in ax.patches if patch.get_height() == 1 and patch.get_width() < 0.1]
+    assert len(bars) == 2
+    band = next(patch for patch in ax.patches if patch.get_x() == pytest.approx(POOLED.low))
+    assert all(bar.get_zorder() > band.get_zorder() for bar in bars)
+
+
 @pytest.mark.parametrize("values", [[], [np.nan, np.nan], [np.inf]])
 def test_no_value_is_said(values):
     figure = histogram_figure(values, label="alpha", estimate=POOLED)
@@ -84,6 +93,14 @@ def test_scan_is_drawn_with_3_percent_about_the_range_in_use():
     marked = [item.get_xdata() for item in ax.lines if len(item.get_xdata()) == 2]
     assert [list(x) for x in marked] == [[10.0, 10.0]]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("search range (px)", "D (px²/frame)")
+
+
+def test_the_scan_of_a_calibrated_video_is_in_its_units():
+    ax = linking_figure(scan(), [1.0, 2.0], 10.0, pixel_size_um=0.1, frame_interval_s=0.05).axes[0]
+    drawn = next(item for item in ax.lines if len(item.get_xdata()) > 2)
+    # 2 px^2 a frame: 2 x 0.01 um^2 in 0.05 s.
+    assert drawn.get_ydata()[-1] == pytest.approx(0.4)
+    assert ax.get_ylabel() == "D (µm²/s)"
 
 
 def test_displacements_are_a_density_beside_the_rayleigh_curve():
@@ -139,7 +156,9 @@ def test_counts_keep_their_frames_and_their_running_mean():
     np.testing.assert_allclose(mean.get_ydata(), 20, atol=0.5)
     # The mean stands at the middle of its frames.
     assert mean.get_xdata()[0] - 50 == 249 - mean.get_xdata()[-1]
-    assert counts_figure(counts).axes[0].get_ylim()[0] == 0
+    ax = counts_figure(counts).axes[0]
+    assert ax.get_ylim()[0] == 0
+    assert ax.get_ylabel() == "detections per frame"
 
 
 @pytest.mark.parametrize("counts", [[0], [0, 0, 0], [3, 4, 5]])
@@ -151,4 +170,4 @@ def test_few_counts_are_drawn_frame_by_frame(counts):
 
 
 def test_no_frame_is_said():
-    assert said(counts_figure([])) == ["There is no frame to count particles in."]
+    assert said(counts_figure([])) == ["There is no frame to count detections in."]

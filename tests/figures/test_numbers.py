@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cloudtrainer.figures import display_unit, with_interval
+from cloudtrainer.figures import display_sentence, display_unit, with_interval
 
 NAN, INF = math.nan, math.inf
 
@@ -42,3 +42,17 @@ def test_digits_follow_the_interval(value, low, high, unit, text):
 )
 def test_units_are_shown_as_people_write_them(unit, shown):
     assert display_unit(unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("D would be 0.527 [0.51, 0.55] um^2/s.", "D would be 0.527 [0.51, 0.55] µm²/s."),
+        ("its square is 2.1 um^2, and 3 px^2/frame", "its square is 2.1 µm², and 3 px²/frame"),
+        ("radius 0.2 um.", "radius 0.2 µm."),
+        ("0.3 um/s, 4 um in 1 s (5 um)", "0.3 µm/s, 4 µm in 1 s (5 µm)"),
+        ("Deff_0.1s_um2_per_s of beads_2 um.tif", "Deff_0.1s_um2_per_s of beads_2 um.tif"),
+    ],
+)
+def test_units_in_a_sentence_are_shown_as_people_write_them(said, shown):
+    assert display_sentence(said) == shown

@@ -98,6 +98,17 @@ def sound(text):
     return text
 
 
+def test_tracks_without_a_displacement_that_enters_D_are_counted():
+    """Tracks less those that the estimate rests on; where the border is left out, that is why."""
+    said = methods_text(video(tracks=43, D_um2_per_s=estimate(0.4, "um^2/s", near_border=0.2)))
+    assert (
+        "of 40 tracks; 3 tracks have no displacement that begins away from the border of the "
+        "field of view." in sound(said)
+    )
+    said = methods_text(video(tracks=41, D_um2_per_s=estimate(0.4, "um^2/s", stride_frames=5)))
+    assert "of 40 tracks; 1 track has no displacement over 5 frames." in sound(said)
+
+
 def test_a_video_in_full():
     text = sound(methods_text(video()))
     for part in (
@@ -113,7 +124,8 @@ def test_a_video_in_full():
         "4.8 standard deviations",
         "Tracks seen in fewer than 5 frames were dropped.",
         "12 of 52 tracks were left out, whose mean probability was below",
-        "drift of the particles, 0.0123 px a frame, was significant (p < 0.001) and was subtracted",
+        "drift of the particles, 0.0123 px a frame, was significant at the 0.1% level "
+        "and was subtracted.",
         "from 1,900 displacements of 40 tracks.",
         "Motion blur was calculated from the exposure",
         "2000 bootstrap samples",
@@ -199,7 +211,7 @@ def test_displacements_near_the_border_are_told_where_they_were_left_out():
 @pytest.mark.parametrize(
     ("method", "asked", "said"),
     [
-        ("none", "auto", "none subtracted"),
+        ("none", "auto", "significant at the 0.1% level, and none was subtracted"),
         ("none", "none", "Drift was not corrected."),
         ("steady", "auto", "and was subtracted"),
         ("mean", "auto", "changed with time"),
@@ -292,7 +304,7 @@ def test_several_videos_say_in_how_many_each_holds():
     for part in (
         "at a search range of 12.3 to 15.0 px and a memory of 3 frames (in 2 of 3 recordings).",
         "were masked (in 1 of 3 recordings).",
-        "none subtracted (in 1 of 3 recordings).",
+        "none was subtracted (in 1 of 3 recordings).",
         "24 of 104 tracks were left out",
         "separately for each recording",
         "means over the recordings",

@@ -85,6 +85,11 @@ def test_the_page_is_well_formed_and_says_everything_in_order():
     assert page.attributes("html") == [{"lang": "en"}]
 
 
+def test_units_of_warnings_are_shown_as_people_write_them():
+    html = render_report(report(warnings=("With them D would be 0.5 [0.4, 0.6] um^2/s.",)))
+    assert "0.5 [0.4, 0.6] µm²/s." in html
+
+
 def test_nothing_is_fetched_and_nothing_runs():
     html = render_report(report())
     page = Page(html)

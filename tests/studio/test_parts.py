@@ -28,7 +28,9 @@ from cloudtrainer.studio.models_part import ModelsPart
 from cloudtrainer.studio.preview import Preview
 from cloudtrainer.studio.result_view import ResultView
 from cloudtrainer.studio.training_part import TrainingPart
+from cloudtrainer.studio.uploads import Uploads
 from cloudtrainer.video import Video
+from cloudtrainer.workspace import Workspace
 
 
 @pytest.fixture
@@ -58,6 +60,15 @@ def test_a_chosen_video_shows_its_frames_and_labels(place):
     data.select("unlabelled.tif")
     assert len(data.view.labels.data["x"]) == 0
     assert "No labels" in data.about.object
+
+
+def test_an_empty_list_says_how_videos_get_into_it(tmp_path):
+    data = DataPart(Workspace.create(tmp_path), uploads=Uploads("/send"))
+    data.refresh()
+    assert "drop files anywhere on this page" in data.said.object
+    plain = DataPart(Workspace.open(tmp_path))
+    plain.refresh()
+    assert "No videos yet: add some above" in plain.said.object
 
 
 def test_a_path_that_is_wrong_is_told_and_one_that_is_right_is_added(place, tmp_path):
@@ -257,7 +268,7 @@ def summary(**more):
 def test_results_show_numbers_and_warnings_as_text(tmp_path):
     folder = tmp_path / "a'b <i>"
     folder.mkdir()
-    told = summary(warnings=["<script>1</script>"])
+    told = summary(warnings=["<script>1</script>", "D would be 2 um^2/s."])
     told["measured"]["motion_model_because"] = "alpha does not differ from 1 at the 1% level."
     (folder / "summary.json").write_text(json.dumps(told))
     view = ResultView(tmp_path, linked=True)
@@ -268,6 +279,7 @@ def test_results_show_numbers_and_warnings_as_text(tmp_path):
     assert "Undetermined" in shown
     assert "Motion: alpha does not differ from 1" in shown
     assert "<script>" not in shown
+    assert "D would be 2 µm²/s." in shown
     assert "a%27b%20%3Ci%3E/report.html" in shown
 
 

@@ -17,6 +17,8 @@ _TRACKS = {
     "video": ("", "folder of the video's own results"),
     "x": ("px", "column, from the centre of the first pixel"),
     "y": ("px", "row, from the centre of the first pixel"),
+    "video_x": ("px", "column in the frame itself, the drift not taken out"),
+    "video_y": ("px", "row in the frame itself, the drift not taken out"),
     "x_error": ("px", "localisation error along x that the detector states"),
     "y_error": ("px", "localisation error along y that the detector states"),
     "probability": ("1", "that this is a particle, by the detector"),
@@ -50,6 +52,9 @@ _PARTICLES = {
     "motion_reason": ("", "why the kind of motion is undetermined"),
 }
 _MOBILITY = {
+    "D_um2_per_s": ("um^2/s", _D),
+    "D_low_um2_per_s": ("um^2/s", _LOW),
+    "D_high_um2_per_s": ("um^2/s", _HIGH),
     "duration_s": ("s", "from the first frame of the particle to its last"),
     "class": ("", "class of transport"),
     "why_undetermined": ("", "why the class is undetermined"),
@@ -62,7 +67,7 @@ _MOBILITY = {
     "value": ("as in the column unit", "the number"),
     "low": ("as in the column unit", _LOW),
     "high": ("as in the column unit", _HIGH),
-    "unit": ("", "unit of value, low and high"),
+    "unit": ("", "unit of the numbers of the row"),
 }
 _MSD = {
     "lag_frames": ("1", "lag, in frames"),
@@ -80,7 +85,19 @@ _MODULI = {
     },
     "slope_of_msd": ("1", "logarithmic slope of the MSD there, the offset taken out"),
 }
-_ALL = {**_TRACKS, **_PARTICLES, **_MOBILITY, **_MSD, **_MODULI}
+_MEANS = {
+    "videos": ("1", "videos that the mean is over, each with equal weight"),
+    "standard_error": ("as in the column unit", "standard error of value"),
+    "between_videos_sd": (
+        "as in the column unit",
+        "standard deviation between videos beyond what their particles explain",
+    ),
+    "weighted_by_particles": (
+        "as in the column unit",
+        "mean that all tracks in one pot would give",
+    ),
+}
+_ALL = {**_TRACKS, **_PARTICLES, **_MOBILITY, **_MSD, **_MODULI, **_MEANS}
 _EFFECTIVE = re.compile(r"Deff_(?P<time>.+)s_(?P<what>um2_per_s|over_free)")
 
 

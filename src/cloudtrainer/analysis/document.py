@@ -7,7 +7,7 @@ import numpy as np
 from cloudtrainer.analysis.kinds import kinds_methods, kinds_table
 from cloudtrainer.analysis.material import MaterialFindings
 from cloudtrainer.analysis.material_report import material_methods, material_table
-from cloudtrainer.analysis.measure import Measurement
+from cloudtrainer.analysis.measure import Measurement, idle_tracks
 from cloudtrainer.analysis.pictures import Picture
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.summary import spoken_motion
@@ -15,7 +15,7 @@ from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.analysis.transport_report import transport_methods, transport_tables
 from cloudtrainer.diffusion import Estimate
-from cloudtrainer.figures import display_unit, with_interval
+from cloudtrainer.figures import display_sentence, display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.version import __version__
@@ -133,11 +133,11 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
             "in the tracks that were measured, mean over the frames",
         ),
         ("detections in a frame", found["detections_per_frame"], "all that were found"),
-        ("tracks", found["tracks"], f"displacements: {measured.diffusion.displacements}"),
+        ("tracks", found["tracks"], _used(measured.diffusion, found["tracks"])),
         (
             "tracks left out",
             found["tracks_left_out"],
-            tracked.why_left_out,
+            found["tracks_left_out_because"],
         ),
         (
             f"localisation error ({length}, each axis)",
@@ -176,7 +176,9 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         )
     )
     motion, shares = measured.motion_class, found["motion_of_tracks"]
-    rows.append(("kind of motion, all tracks", motion.motion_model, motion.sentence))
+    rows.append(
+        ("kind of motion, all tracks", motion.motion_model, display_sentence(motion.sentence))
+    )
     if shares:
         kinds = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in shares.items())
         rows.append(("kind of motion, each track alone", kinds, "reasons in the table particles"))
@@ -214,9 +216,22 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
     return ReportTable("Numbers", ("what", "value", "note"), tuple(rows))
 
 
+def _used(D: Estimate, tracks: int) -> str:
+    """Return the displacements and tracks that enter D, and why others do not."""
+    idle = idle_tracks(D, tracks)
+    said = f"displacements: {D.displacements} of {D.particles} tracks"
+    return f"{said}; {idle}" if idle else said
+
+
 def _checks_table(measured: Measurement) -> ReportTable:
     rows = tuple(
-        (check.name, _TOLD[check.passed], check.number, check.description, check.sentence)
+        (
+            check.name,
+            _TOLD[check.passed],
+            check.number,
+            check.description,
+            display_sentence(check.sentence),
+        )
         for check in measured.checks
     )
     return ReportTable(

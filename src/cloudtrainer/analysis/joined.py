@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.analysis.columns import columns_table
 from cloudtrainer.analysis.conditions.compare import Comparison, of_one_condition
 from cloudtrainer.analysis.conditions.doubts import unlike
 from cloudtrainer.analysis.conditions.picture import draw_conditions
@@ -71,6 +72,10 @@ def join(singles: list[Analysis], material: Material, folder: Path, out: Path) -
     tracks = _stacked(singles, [single.tracks for single in singles])
     write_table(tracks, folder / "tracks")
     table.to_csv(folder / "means_over_videos.csv", index=False, float_format="%.6g")
+    units = ("um", "s") if calibrated else ("px", "frame")
+    columns_table(folder, length_unit=units[0], time_unit=units[1]).to_csv(
+        folder / "columns.csv", index=False
+    )
     if any(single.transport is not None for single in singles):
         _write_workbook(means, table, folder / "mobility.xlsx")
     (folder / "figures").mkdir()

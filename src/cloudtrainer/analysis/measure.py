@@ -34,6 +34,8 @@ from cloudtrainer.diffusion import (
     motion_type,
     non_gaussian_parameter,
 )
+from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
+from cloudtrainer.report.wording import without_displacements
 from cloudtrainer.tracking import subtract_drift
 
 # Where displacements of neighbouring frames cannot be trusted, those over this many frames are
@@ -163,6 +165,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             "the kinds of the single tracks."
         )
     if tracked.left_out:
+        idle = idle_tracks(diffusion, tracks["particle"].nunique())
         everything = estimate_diffusion(
             subtract_drift(tracked.linked, settings.drift).tracks,
             interval,
@@ -174,6 +177,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         warnings.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
             f"{tracked.why_left_out}. With them D would be {everything}. "
+            f"{f'Of the others, {idle}, and do not enter D either. ' if idle else ''}"
             "--min-relative-probability 0 keeps all."
         )
     non_gaussian = non_gaussian_parameter(tracks, frame_interval_s=interval)
@@ -199,6 +203,14 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         particles=particles,
         warnings=tuple(warnings),
     )
+
+
+def idle_tracks(D: Estimate, tracks: int) -> str:
+    """Return how many of all measured tracks do not enter D, and why; empty where none."""
+    if not np.isfinite(D.value):
+        return ""
+    border = 0 < D.near_border <= MOST_NEAR_BORDER
+    return without_displacements(tracks, D.particles, D.stride, border)
 
 
 def _widened(estimates: list[Estimate]) -> Estimate:

@@ -18,7 +18,7 @@ from cloudtrainer.errors import WorkspaceError
 TABLES = ("detections", "tracks", "tracks_left_out", "particles")
 FIGURES = (
     "detections",
-    "particles_per_frame",
+    "detections_per_frame",
     "trajectories",
     "msd",
     "D_of_particles",

@@ -22,6 +22,7 @@ from cloudtrainer.figures import (
     model_tests_figure,
     moduli_figure,
     msd_figure,
+    parts_of_field,
     to_png,
     to_svg,
     trajectories_figure,
@@ -41,6 +42,8 @@ _SHOWN_SHARE_OF_LAGS = 0.25
 _FEWEST_SHOWN_LAGS = 10
 # Shorter tracks say next to nothing by themselves.
 _FEWEST_FRAMES_FOR_HISTOGRAM = 20
+# Fewer parts of the field show no gradient.
+_FEWEST_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def draw(
         "Mean squared displacement",
         "Ensemble MSD with its 95% band, and the curves of the estimates. The estimates come from "
         "the displacements themselves (maximum likelihood), not from a fit to these points, which "
-        "depend on each other. A straight line on the left and slope 1 on the right are Brownian "
-        "motion; the offset at lag 0 is localisation error (up) and motion blur (down).",
+        f"depend on each other and lack, at long lags, what left the field.{_of_long(measured)} A "
+        "straight line on the left and slope 1 on the right are Brownian motion; the offset at lag "
+        "0 is localisation error (up) and motion blur (down).",
     )
     if material.moduli is not None:
         add(
@@ -94,7 +98,7 @@ def draw(
             "G'' is a solid, below it a liquid. Localisation error that was not taken out looks "
             "like elasticity at high frequency; read the warnings.",
         )
-    _draw_distributions(tracked, measured, add)
+    _draw_distributions(source, tracked, measured, add)
     if tracked.scan is not None and tracked.search_range_px is not None:
         step_sd = tracked.suggested.step_sd_px if tracked.suggested else None
         add(
@@ -104,12 +108,16 @@ def draw(
                 tracked.displacements_px(),
                 tracked.search_range_px,
                 step_sd_px=step_sd,
+                pixel_size_um=source.pixel_size_um if source.calibrated else None,
+                frame_interval_s=source.frame_interval_s if source.calibrated else None,
             ),
             "Linking",
             "Left: D of all that was linked, from displacements over one frame, against the search "
             "range; on a plateau the range neither cuts off steps nor "
             "swaps particles. Right: the steps that were linked; they should die away well before "
-            "the search range.",
+            "the search range. The curve is that of particles with one D, from steps measured "
+            "before linking: the bars depart from it where particles differ, or where errors of "
+            "neighbouring frames are correlated, as in compressed videos.",
         )
     found = measured.correlations
     add(
@@ -125,8 +133,9 @@ def draw(
         model_tests_figure(measured.checks),
         "All tests of the model",
         "What each test looked at, with 95% intervals, and what the model says (line). The table "
-        "below says in words what was found. p-values are adjusted for the number of tests; a test "
-        "fails at 1%, and only where the effect matters for D.",
+        "below says in words what was found, and which tests could not be made. p-values are "
+        "adjusted for the number of tests; a test fails at 1%, and only where the effect matters "
+        "for D.",
     )
     return pictures
 
@@ -151,22 +160,23 @@ def _draw_frames(source: Source, video: Video, tracked: Tracked, add: Add) -> No
         "video's twin (--twin), or on labelled frames of your own.",
     )
     add(
-        "particles_per_frame",
+        "detections_per_frame",
         counts_figure(pd.Series(counts, index=np.arange(len(counts)) + source.origin[0])),
-        "Particles in each frame",
-        "A steady number is what you want; a fall is bleaching or loss of focus.",
+        "Detections in each frame",
+        "All that was found, also what does not enter D afterwards. A steady number is what you "
+        "want; a fall is bleaching or loss of focus.",
     )
     if not tracked.tracks.empty:
         add(
             "trajectories",
             trajectories_figure(frame, tracked.measured_in_place(), pixel_size_um=pixel),
             "Trajectories",
-            "The tracks that were measured over one frame, drift included. Long straight jumps "
+            "The tracks that were measured, over one frame, drift included. Long straight jumps "
             "are wrong links.",
         )
 
 
-def _draw_distributions(tracked: Tracked, measured: Measurement, add: Add) -> None:
+def _draw_distributions(source: Source, tracked: Tracked, measured: Measurement, add: Add) -> None:
     particles = measured.particles
     particles = particles[particles["frames"] >= _FEWEST_FRAMES_FOR_HISTOGRAM]
     unit = {"um": "µm²/s", "px": "px²/frame"}[measured.msd.length_unit]
@@ -180,18 +190,20 @@ def _draw_distributions(tracked: Tracked, measured: Measurement, add: Add) -> No
         ),
         "D of each particle",
         f"Estimates from single tracks of at least {_FEWEST_FRAMES_FOR_HISTOGRAM} frames; their "
-        "scatter is mostly their own uncertainty, more so the shorter the tracks. The line and "
-        "band are the ensemble's D and its 95% interval. The curve is how D itself differs between "
-        "particles, the tracks' own uncertainty taken out: a narrow one says that all are alike.",
+        "scatter is mostly their own uncertainty, more so the shorter the tracks."
+        + _marks(measured),
     )
-    add(
-        "D_over_field",
-        diffusion_field_figure(tracked.measured_in_place(), particles, label=f"D ({unit})"),
-        "D over the field of view",
-        "Left: each track in the colour of its own D, which is uncertain. Right: means of all "
-        "tracks in a part of the field. Colours that change steadily from side to side speak of a "
-        "tilted chamber, a gradient of temperature, or optics that distort.",
-    )
+    places = tracked.measured_in_place()
+    shape = (source.shape[1], source.shape[2]) if source.shape else None
+    if parts_of_field(places, particles, shape) >= _FEWEST_PARTS:
+        add(
+            "D_over_field",
+            diffusion_field_figure(places, particles, label=f"D ({unit})", shape=shape),
+            "D over the field of view",
+            "Left: each track in the colour of its own D, which is uncertain. Right: means of all "
+            "tracks in a part of the field. Colours that change steadily from side to side speak "
+            "of a tilted chamber, a gradient of temperature, or optics that distort.",
+        )
     add(
         "van_hove",
         van_hove_figure(measured.distributions, measured.non_gaussian),
@@ -208,6 +220,29 @@ def _draw_distributions(tracked: Tracked, measured: Measurement, add: Add) -> No
         "Exponents from single tracks are very uncertain; judge the kind of motion by the "
         "ensemble's alpha (line and band), and by the test in the table below.",
     )
+
+
+def _of_long(measured: Measurement) -> str:
+    stride = measured.diffusion.stride
+    if stride == 1:
+        return ""
+    return (
+        f" They are from displacements over {stride} frames, because those over fewer failed a "
+        "test: the curves need not meet the points before that lag."
+    )
+
+
+def _marks(measured: Measurement) -> str:
+    """Return what the histogram of D holds beside its bars."""
+    said = ""
+    if np.isfinite(measured.diffusion.value):
+        said += " The line and band are the ensemble's D and its 95% interval."
+    if np.isfinite(measured.spread.value):
+        said += (
+            " The curve is how D itself differs between particles, the tracks' own uncertainty "
+            "taken out: a narrow one says that all are alike."
+        )
+    return said
 
 
 def _shown_lags(measured: Measurement) -> pd.DataFrame:

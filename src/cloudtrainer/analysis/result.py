@@ -12,6 +12,8 @@ from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.diffusion import Estimate
+from cloudtrainer.figures import with_interval
+from cloudtrainer.figures.numbers import MINUS
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,17 @@ class Analysis:
     videos: tuple["Analysis", ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{video.summary['video']['name']}:\n{video}\n" for video in self.videos]
+        lines = []
+        for video in self.videos:
+            lines += [f"{video.summary['video']['name']}:", *video._numbers(), ""]
         if self.videos:
             lines.append(f"All {len(self.videos)} videos:")
+        # Those of all videos are those of each, with its name.
+        warnings = [f"warning: {warning}" for warning in self.summary["warnings"]]
+        return "\n".join([*lines, *self._numbers(), *warnings])
+
+    def _numbers(self) -> list[str]:
+        lines = []
         measured = self.summary["measured"]
         if measured["particles_per_frame"] is not None:
             lines.append(
@@ -70,8 +80,7 @@ class Analysis:
                 for found in (self.material.free, self.material.from_diffusion)
                 if found is not None
             ]
-        lines += [f"warning: {warning}" for warning in self.summary["warnings"]]
-        return "\n".join(lines)
+        return lines
 
 
 def _found(measured: dict[str, Any]) -> str:
@@ -82,8 +91,9 @@ def _found(measured: dict[str, Any]) -> str:
 def _spoken(estimate: Estimate) -> str:
     if not np.isfinite(estimate.value):
         return f"not estimated ({estimate.reason})"
+    # The digits of the report, in signs that every terminal has.
+    digits = with_interval(estimate.value, estimate.low, estimate.high, "1").replace(MINUS, "-")
+    value, _, interval = digits.partition(" (95%: ")
     unit = "" if estimate.unit == "1" else f" {estimate.unit}"
-    return (
-        f"{estimate.value:.4g}{unit}, 95% interval {estimate.low:.4g} to {estimate.high:.4g} "
-        f"({estimate.interval})"
-    )
+    spoken = f", 95% interval {interval.removesuffix(')')} ({estimate.interval})"
+    return f"{value}{unit}{spoken if interval else ''}"

@@ -12,6 +12,8 @@ from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.diffusion import Mobility, TransportLimits, mobility
 from cloudtrainer.diffusion.mobility import REFERENCE_S
 
+_MANY_UNDETERMINED = 0.1
+
 
 @dataclass(frozen=True)
 class Transport:
@@ -59,6 +61,7 @@ def transport_of(
     )
     if tracked.specks:
         warnings.append(_masked(tracked.specks, found))
+    warnings += _from_long_lags(measured.diffusion.stride, found)
     # What `free_diffusion` says of the material is said there.
     repeated = found.free.warnings if found.free is not None else ()
     own = [said for said in found.warnings if said not in repeated]
@@ -80,6 +83,18 @@ def _limits(tracked: Tracked, measured: Measurement) -> tuple[TransportLimits, l
         f"The drift taken out is the mean of {together:.0f} particles and wanders with them: "
         f"particles that move by less than {least:.2g} um in {REFERENCE_S:g} s count as immobile, "
         f"not those under {limits.immobile_um:g} um. Keep the stage still to see slower motion."
+    ]
+
+
+def _from_long_lags(stride: int, found: Mobility) -> list[str]:
+    """Say that it is not the tracks alone that leave many without a class."""
+    undetermined = (found.tracks["class"] == "undetermined").mean()
+    if stride == 1 or not undetermined > _MANY_UNDETERMINED:
+        return []
+    return [
+        f"Classes of transport rest on displacements over {stride} frames here, as D does: a track "
+        "must be longer for a class than it would have to be otherwise, and so "
+        f"{undetermined:.0%} of the tracks have none."
     ]
 
 

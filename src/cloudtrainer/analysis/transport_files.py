@@ -31,12 +31,13 @@ def write_transport(
     tracks = found.tracks.assign(first_frame=found.tracks["first_frame"] + source.first_number)
     numbers = found.table()
     numbers.to_csv(folder / "mobility.csv", index=False, float_format="%.6g")
+    tracks = _with_units(tracks)
     tracks.to_csv(folder / "mobility_tracks.csv", index=False, float_format="%.6g")
     msd, thinned = _thinned(found.msd)
     write_workbook(
         {
             "summary": _summary_sheet(transport, findings, source, summary),
-            "tracks": _with_units(tracks),
+            "tracks": tracks,
             "effective diffusivities": _with_units(found.effective),
             "fractions": found.fractions,
             "fastest 10 %": _with_units(found.fastest),
@@ -50,7 +51,7 @@ def write_transport(
 
 
 def _with_units(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of the workbook, in which no other column tells the unit of a D."""
+    """Return a table in which the names of diffusion coefficients tell their unit."""
     stems = ("D", "mean", "median")
     ends = ("", "_low", "_high")
     weights = ("", "_by_particle", "_by_frame")

@@ -80,10 +80,11 @@ def analyze(
     time_scale_s: Annotated[
         list[float] | None,
         typer.Option(
+            metavar="<float>",
             help=escape(
                 "Time scale of an effective diffusivity [s]; may be given again. Default: 0.1, "
                 "0.3, 1 and 3."
-            )
+            ),
         ),
     ] = None,
     search_range: Annotated[

@@ -1,6 +1,6 @@
 """Options made from settings, and the texts of options read."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -21,12 +21,15 @@ Plane = Annotated[int | None, typer.Option(help="Z-plane of a file with several,
 
 
 def option(section: type[BaseModel], name: str, *flags: str) -> Any:
-    """Make an option from a setting: its help, with its unit."""
+    """Make an option from a setting: its help, with its unit or the words to choose from."""
     field = section.model_fields[name]
     extra = field.json_schema_extra
     unit = extra.get("unit") if isinstance(extra, dict) else None
-    text = f"{field.description} [{unit}]" if unit else field.description
-    return typer.Option(*flags, help=escape(str(text)))
+    words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    kind = "|".join(map(str, words)) or unit
+    # In a form a field may be left empty; an option is left out.
+    text = str(field.description).replace("; empty:", "; default:")
+    return typer.Option(*flags, help=escape(f"{text} [{kind}]" if kind else text))
 
 
 def parse_frames(text: str | None) -> tuple[int, int | None] | None:

@@ -19,7 +19,10 @@ from cloudtrainer.cli.studio import studio
 from cloudtrainer.cli.tracks import tracks_app
 from cloudtrainer.cli.train import init, train
 from cloudtrainer.cli.twin import twin
+from cloudtrainer.cli.usage import USAGE_ERRORS, complaint, is_only_help
 from cloudtrainer.errors import CloudTrainerError
+
+_STOPPED = 130
 
 app = typer.Typer(
     name="cloudtrainer",
@@ -49,13 +52,17 @@ app.add_typer(tracks_app, name="tracks", help="Tracks from detections, and for o
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input, 1 a fault of the program."""
     try:
-        app()
+        code = app(prog_name="cloudtrainer", standalone_mode=False)
+    except USAGE_ERRORS as error:
+        if not is_only_help(error):
+            complaints.print(f"[bold red]error:[/] {escape(complaint(error, sys.argv[1:]))}")
+        sys.exit(2)
     except CloudTrainerError as error:
         complaints.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         complaints.print("stopped")
-        sys.exit(130)
+        sys.exit(_STOPPED)
     except Exception as error:
         if os.environ.get("CLOUDTRAINER_DEBUG"):
             raise
@@ -65,3 +72,7 @@ def main() -> None:
             "CLOUDTRAINER_DEBUG=1 prints."
         )
         sys.exit(1)
+    if code == _STOPPED:
+        complaints.print("stopped")
+    if isinstance(code, int) and code:
+        sys.exit(code)

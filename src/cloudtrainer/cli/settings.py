@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cloudtrainer.cli.output import console, print_table
 from cloudtrainer.config import (
@@ -42,5 +43,15 @@ def settings(
         console.print(f"[bold]{part}[/]")
         print_table(("setting", "default", "range", "unit", "what it does"), rows)
         console.print()
-    console.print("Give one with: cloudtrainer train WORKSPACE --set training.epochs=50")
+    if section == "analysis":
+        console.print("Give one with: cloudtrainer analyze VIDEO -o OUT --drift none")
+        return
+    part = section or "training"
+    key, default = next(
+        (key, default)
+        for key, default in defaults[part].items()
+        if default is not None and not isinstance(default, dict | list)
+    )
+    example = f"{part}.{key}={value_as_text(default)}"
+    console.print(f"Give one with: cloudtrainer train WORKSPACE --set {escape(example)}")
     console.print("or several in a file: cloudtrainer train WORKSPACE --config config.json")

@@ -32,7 +32,7 @@ def table_of_tracks(steps: Steps, calibration: Calibration) -> pd.DataFrame:
         reason[good & fits.at_end] = (
             "no power law describes the MSD: alpha is at the end of what was searched"
         )
-        reason[good & still] = "the particle does not move beyond its localisation error"
+        reason[good & still] = "alpha can be anything from 0 to 2"
         K[fits.at_end | still] = np.nan
         error = (fits.alpha_high - fits.alpha_low) / (2 * NORMAL_95)
         columns = {

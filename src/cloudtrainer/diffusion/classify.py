@@ -172,7 +172,7 @@ def _too_little(steps: Steps) -> np.ndarray:
     count = len(steps.particle)
     reason = np.full(count, "", dtype=object)
     if not (steps.gap == 1).any():
-        reason[:] = f"fewer than {FEWEST_DISPLACEMENTS} displacements from frame to frame"
+        reason[:] = f"fewer than {_needed(steps.stride)}"
         return reason
     blocks = blocks_of(steps)
     displacements = blocks.size / 2 / steps.stride
@@ -180,9 +180,7 @@ def _too_little(steps: Steps) -> np.ndarray:
     for length, owner in zip(blocks.length, blocks.owner, strict=True):
         np.maximum.at(longest, owner, length)
     few = (displacements < FEWEST_DISPLACEMENTS) | (longest < SHORTEST_RUN)
-    reason[few] = f"fewer than {FEWEST_DISPLACEMENTS} displacements from frame to frame" + (
-        f" of {steps.stride}" if steps.stride > 1 else ""
-    )
+    reason[few] = f"fewer than {_needed(steps.stride)}"
     moved = np.bincount(
         np.repeat(steps.owner, np.diff(steps.start)),
         (steps.displacement**2).sum(1) * (steps.gap == 1),
@@ -190,6 +188,12 @@ def _too_little(steps: Steps) -> np.ndarray:
     )
     reason[moved == 0] = "every displacement is exactly zero"
     return reason
+
+
+def _needed(stride: int) -> str:
+    if stride == 1:
+        return f"{FEWEST_DISPLACEMENTS} displacements from frame to frame"
+    return f"{FEWEST_DISPLACEMENTS} independent displacements over {stride} frames"
 
 
 def _lattice(steps: Steps, calibration: Calibration) -> MotionLattice:
@@ -237,7 +241,7 @@ def _ensemble(steps: Steps, tracks: int, calibration: Calibration) -> MotionClas
     numbers |= dict.fromkeys((field.name for field in fields(Lengths)), float("nan"))
     displacements, differ = 0, False
     if not tracks:
-        reason = f"no track has {FEWEST_DISPLACEMENTS} displacements from frame to frame"
+        reason = f"no track has {_needed(steps.stride)}"
     else:
         lattice = _lattice(steps, calibration)
         size = lattice.blocks.size / steps.stride

@@ -84,7 +84,9 @@ def doubts(
     short = ~np.isfinite(values)
     if len(found) and _WORTH_SAYING < short.mean() < 1:
         quick = found.loc[short, "D"].median() / found.loc[~short, "D"].median()
-        than = f"; their median D is {quick:.2g} times that of the others" if quick > 0 else ""
+        than = ""
+        if quick > 0 and abs(quick - 1) > _WORTH_WEIGHING:
+            than = f"; their median D is {quick:.2g} times that of the others"
         said.append(
             f"{short.sum()} of {len(found)} tracks are too short for the effective diffusivity at "
             f"{reference * frame_interval_s:.3g} s and are not in it{than}."

@@ -174,14 +174,21 @@ def long_table(
         for weighting in ("particle", "frame"):
             add("fraction", row, weighting, f"by_{weighting}", "1")
         add("fraction", row, "frame - particle", "difference", "1")
+        add("fraction by slope alone", row, "particle", "by_slope_alone", "1")
     for row in fastest.to_dict("records"):
-        add("effective diffusivity, fastest 10 %", row, row["weighting"], "mean", "um^2/s")
+        what, weighting = "effective diffusivity, fastest 10 %", row["weighting"]
+        add(what, row, weighting, "mean", "um^2/s")
+        if "over_free" in row:
+            add("effective over free diffusivity, fastest 10 %", row, weighting, "over_free", "1")
+        add(f"{what}, over the mean of all", row, weighting, "over_mean_of_all", "1")
+        chance = f"{what}, over the mean of all, of particles that are all alike"
+        add(chance, row, weighting, "over_mean_of_all_by_chance", "1")
     return pd.DataFrame(rows, columns=names)
 
 
 def ends(row: Mapping[Any, Any], name: str) -> tuple[float, float, float]:
-    """Return a value and its interval from a row of a table."""
-    return row[name], row[f"{name}_low"], row[f"{name}_high"]
+    """Return a value and its interval from a row of a table; NaN where it has no interval."""
+    return row[name], row.get(f"{name}_low", np.nan), row.get(f"{name}_high", np.nan)
 
 
 def _named(name: str, value: tuple[float, ...]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cloudtrainer.errors import LabelError
 from cloudtrainer.figures.numbers import display_unit
@@ -43,6 +43,8 @@ def linking_figure(
     search_range_px: float,
     *,
     step_sd_px: float | None = None,
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
 ) -> Figure:
     """Show D against the search range, and the displacements up to the one in use.
 
@@ -57,6 +59,8 @@ def linking_figure(
     step_sd_px : float or None
         Standard deviation per axis of a displacement, pixels: its distribution of lengths r is
         ``r / sd^2 exp(-r^2 / (2 sd^2))`` (Rayleigh).
+    pixel_size_um, frame_interval_s : float or None
+        Where both are known, D is in um^2/s.
 
     Raises
     ------
@@ -68,7 +72,11 @@ def linking_figure(
         raise LabelError(f"the scan has no column {', '.join(sorted(missing))}")
     figure = new_figure(WIDE, PANEL_HEIGHT + 0.6)
     left, right = panels(figure, 2)
-    _draw_scan(left, scan, search_range_px)
+    scale, unit = 1.0, "px^2/frame"
+    if pixel_size_um is not None and frame_interval_s is not None:
+        scale, unit = pixel_size_um**2 / frame_interval_s, "um^2/s"
+    D = scan["D_px2_per_frame"].to_numpy(float) * scale
+    _draw_scan(left, scan["search_range_px"].to_numpy(float), D, unit, search_range_px)
     _draw_displacements(right, displacements_px, search_range_px, step_sd_px)
     for ax in (left, right):
         if ax.get_legend_handles_labels()[0]:
@@ -76,13 +84,19 @@ def linking_figure(
     return figure
 
 
-def _draw_scan(ax: Axes, scan: pd.DataFrame, search_range_px: float) -> None:
-    found = scan[np.isfinite(scan["D_px2_per_frame"])].sort_values("search_range_px")
-    if found.empty:
+def _draw_scan(
+    ax: Axes,
+    ranges: NDArray[np.float64],
+    D: NDArray[np.float64],
+    unit: str,
+    search_range_px: float,
+) -> None:
+    order = np.argsort(ranges, kind="stable")
+    order = order[np.isfinite(D[order])]
+    if not len(order):
         say_in(ax, "There are too few displacements\nto compare search ranges.")
         return
-    ranges = found["search_range_px"].to_numpy(float)
-    D = found["D_px2_per_frame"].to_numpy(float)
+    ranges, D = ranges[order], D[order]
     here = float(np.interp(search_range_px, ranges, D))
     ax.axhspan(
         here * (1 - _PLATEAU), here * (1 + _PLATEAU), color=PALE, linewidth=0, alpha=0.8,
@@ -92,7 +106,7 @@ def _draw_scan(ax: Axes, scan: pd.DataFrame, search_range_px: float) -> None:
     ax.plot(ranges, D, "o-", color=BLUE, markersize=5, linewidth=1.2)
     ax.set_ylim(0, 1.15 * max(D.max(), here * (1 + _PLATEAU), 1e-12))
     ax.set_xlabel("search range (px)")
-    ax.set_ylabel(f"D ({display_unit('px^2/frame')})")
+    ax.set_ylabel(f"D ({display_unit(unit)})")
 
 
 def _draw_displacements(
@@ -162,7 +176,7 @@ def correlation_figure(lags: ArrayLike, r: ArrayLike, r_error: ArrayLike) -> Fig
 
 @styled
 def counts_figure(detections_per_frame: pd.Series[int] | ArrayLike) -> Figure:
-    """Show how many particles each frame holds: bleaching, focus drift and lost frames.
+    """Show how much is found in each frame: bleaching, focus drift and lost frames.
 
     Parameters
     ----------
@@ -171,7 +185,7 @@ def counts_figure(detections_per_frame: pd.Series[int] | ArrayLike) -> Figure:
     """
     counts = np.asarray(detections_per_frame, dtype=np.float64).ravel()
     if counts.size == 0:
-        return sentence_figure("There is no frame to count particles in.")
+        return sentence_figure("There is no frame to count detections in.")
     frames = np.arange(counts.size, dtype=np.float64)
     if isinstance(detections_per_frame, pd.Series):
         frames = np.asarray(detections_per_frame.index, dtype=np.float64)
@@ -193,5 +207,5 @@ def counts_figure(detections_per_frame: pd.Series[int] | ArrayLike) -> Figure:
     ax.set_ylim(0, max(float(np.nanmax(counts)) * 1.1, 1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("frame")
-    ax.set_ylabel("particles per frame")
+    ax.set_ylabel("detections per frame")
     return figure

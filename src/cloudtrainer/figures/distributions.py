@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from cloudtrainer.figures.numbers import IntervalLike, with_interval
@@ -13,7 +14,6 @@ from cloudtrainer.figures.style import (
     GREY,
     INK,
     PANEL_HEIGHT,
-    SKY,
     VERMILLION,
     literal,
     new_figure,
@@ -25,6 +25,12 @@ from cloudtrainer.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+# `SKY` on white, so opaque that the band of the estimate lies behind the bars.
+_BARS = "#9ad2f2"
+_BEHIND = 0.5
+_DRAWN_POINTS = 400
 
 
 class SpreadLike(Protocol):
@@ -85,12 +91,16 @@ def histogram_figure(
     figure = new_figure(6.4, PANEL_HEIGHT + 0.6)
     (ax,) = panels(figure, 1)
     bins = _bins(inside, low, high)
-    ax.hist(inside, bins, color=SKY, alpha=0.6, edgecolor="white", linewidth=0.6)
+    ax.hist(inside, bins, color=_BARS, edgecolor="white", linewidth=0.6)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if spread is not None and np.isfinite(spread.value):
-        _draw_spread(ax, spread, found.size * (bins[1] - bins[0]))
+        _draw_spread(ax, spread, found.size * (bins[1] - bins[0]), (low, high))
     if estimate is not None and np.isfinite(estimate.value):
         if np.isfinite(estimate.low) and np.isfinite(estimate.high):
-            ax.axvspan(estimate.low, estimate.high, color=VERMILLION, alpha=BAND_ALPHA, linewidth=0)
+            ax.axvspan(
+                estimate.low, estimate.high,
+                color=VERMILLION, alpha=BAND_ALPHA, linewidth=0, zorder=_BEHIND,
+            )  # fmt: skip
         pooled = with_interval(estimate.value, estimate.low, estimate.high, estimate.unit)
         ax.axvline(estimate.value, color=VERMILLION, label=f"all tracks together: {pooled}")
     if truth is not None:
@@ -106,15 +116,21 @@ def histogram_figure(
     return figure
 
 
-def _draw_spread(ax: Axes, spread: SpreadLike, scale: float) -> None:
+def _draw_spread(ax: Axes, spread: SpreadLike, scale: float, ends: tuple[float, float]) -> None:
     """Draw a density as tracks a bin, lowered where it would be much higher than the bars."""
+    from scipy.interpolate import PchipInterpolator
+
     highest = ax.get_ylim()[1]
-    tracks = spread.density * scale
+    first, last = np.clip(ends, spread.grid[0], spread.grid[-1])
+    # The points of the density are few where it is narrow; this curve never overshoots them.
+    grid = np.union1d(spread.grid, np.linspace(first, last, _DRAWN_POINTS))
+    with np.errstate(over="ignore"):
+        tracks = PchipInterpolator(spread.grid, spread.density)(grid) * scale
     lowered = min(1.0, 1.5 * highest / float(tracks.max()))
     tracks = lowered * tracks
     height = "" if lowered == 1 else ", height not to scale"
     ax.plot(
-        spread.grid, tracks, color=INK, linewidth=1.4,
+        grid, tracks, color=INK, linewidth=1.4,
         label=f"without each track's own uncertainty: sd / mean {spread.value:.2f} "
         f"(95%: {spread.low:.2f} to {spread.high:.2f}){height}",
     )  # fmt: skip

@@ -36,7 +36,13 @@ _FEWEST_A_CELL = 3
 
 
 @styled
-def diffusion_field_figure(tracks: pd.DataFrame, particles: pd.DataFrame, *, label: str) -> Figure:
+def diffusion_field_figure(
+    tracks: pd.DataFrame,
+    particles: pd.DataFrame,
+    *,
+    label: str,
+    shape: tuple[int, int] | None = None,
+) -> Figure:
     """Show where particles are fast and slow.
 
     Parameters
@@ -48,6 +54,8 @@ def diffusion_field_figure(tracks: pd.DataFrame, particles: pd.DataFrame, *, lab
         part of the field weights each track by its frames.
     label : str
         Plain text of the scale with the unit, such as ``D (µm²/s)``.
+    shape : (int, int) or None
+        Height and width of the frames, px; None: what holds all tracks is shown.
 
     Raises
     ------
@@ -58,8 +66,7 @@ def diffusion_field_figure(tracks: pd.DataFrame, particles: pd.DataFrame, *, lab
         missing = [name for name in needed if name not in table.columns]
         if missing:
             raise LabelError(f"the table has no column {', '.join(missing)}")
-    known = particles[np.isfinite(particles["D"].to_numpy(float))]
-    shown = tracks[tracks["particle"].isin(known["particle"])]
+    known, shown = _known(tracks, particles)
     if shown.empty:
         return sentence_figure("There is no track with an estimate of D to show in the field.")
     from matplotlib.colors import Normalize
@@ -71,7 +78,7 @@ def diffusion_field_figure(tracks: pd.DataFrame, particles: pd.DataFrame, *, lab
     norm = Normalize(float(limits[0]), float(limits[0]) + span, clip=True)
     figure = new_figure(WIDE * 1.15, PANEL_HEIGHT + 1.2)
     left, right = panels(figure, 2)
-    box = _box(shown)
+    box = _box(shown) if shape is None else (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
     mappable = _draw_tracks(left, shown, D, norm)
     _draw_cells(right, shown, known, norm, box)
     titles = (f"D of {len(D)} single tracks", "mean of the tracks in each part")
@@ -88,6 +95,23 @@ def diffusion_field_figure(tracks: pd.DataFrame, particles: pd.DataFrame, *, lab
     bar.set_label(literal(label))
     bar.outline.set_visible(False)
     return figure
+
+
+def parts_of_field(
+    tracks: pd.DataFrame, particles: pd.DataFrame, shape: tuple[int, int] | None = None
+) -> int:
+    """Return how many parts of the field have a mean D in `diffusion_field_figure`."""
+    known, shown = _known(tracks, particles)
+    if shown.empty:
+        return 0
+    box = _box(shown) if shape is None else (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
+    return int(np.isfinite(_means(shown, known, box)[2]).sum())
+
+
+def _known(tracks: pd.DataFrame, particles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the particles with a D, and their tracks."""
+    known = particles[np.isfinite(particles["D"].to_numpy(float))]
+    return known, tracks[tracks["particle"].isin(known["particle"])]
 
 
 def _box(tracks: pd.DataFrame) -> tuple[float, float, float, float]:
@@ -117,14 +141,10 @@ def _draw_tracks(
     return lines
 
 
-def _draw_cells(
-    ax: Axes,
-    tracks: pd.DataFrame,
-    particles: pd.DataFrame,
-    norm: Normalize,
-    box: tuple[float, float, float, float],
-) -> None:
-    """Draw the mean D of the parts of the field; a part with fewer than three tracks is pale."""
+def _means(
+    tracks: pd.DataFrame, particles: pd.DataFrame, box: tuple[float, float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the edges of the parts of the field, and their mean D; NaN of fewer than 3 tracks."""
     places = tracks.groupby("particle")[["x", "y"]].mean()
     known = particles.set_index("particle").loc[places.index]
     D, weight = known["D"].to_numpy(float), known["frames"].to_numpy(float)
@@ -140,6 +160,19 @@ def _draw_cells(
     counts, total = summed(np.ones_like(D)), summed(weight)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(counts >= _FEWEST_A_CELL, summed(weight * D) / total, np.nan)
+    return x_edges, y_edges, mean
+
+
+def _draw_cells(
+    ax: Axes,
+    tracks: pd.DataFrame,
+    particles: pd.DataFrame,
+    norm: Normalize,
+    box: tuple[float, float, float, float],
+) -> None:
+    """Draw the mean D of the parts of the field; a part with fewer than three tracks is pale."""
+    x_edges, y_edges, mean = _means(tracks, particles, box)
+    cells = len(mean)
     ax.set_facecolor(PALE)
     ax.pcolormesh(x_edges, y_edges, np.ma.masked_invalid(mean), cmap=_COLOURS, norm=norm)
     for i in range(cells):

@@ -20,6 +20,7 @@ from cloudtrainer.figures.style import (
     WIDE,
     finish_ticks,
     literal,
+    log_axis,
     new_figure,
     panels,
     say_in,
@@ -98,13 +99,14 @@ class NonGaussianLike(Protocol):
 
 @styled
 def model_tests_figure(checks: Sequence[CheckLike]) -> Figure:
-    """Show every test of the model in a panel of its own: what was found, and what the model says.
+    """Show each test of the model in a panel of its own: what was found, and what the model says.
 
     Parameters
     ----------
     checks : sequence of Check
-        As `check_model` returns them.
+        As `check_model` returns them; those that could not be made have no panel.
     """
+    checks = [check for check in checks if _made(check)]
     if not checks:
         return sentence_figure("There is no test of the model to show.")
     rows = -(-len(checks) // _COLUMNS)
@@ -117,14 +119,16 @@ def model_tests_figure(checks: Sequence[CheckLike]) -> Figure:
     return figure
 
 
+def _made(check: CheckLike) -> bool:
+    return check.curve is not None and bool(np.isfinite(check.curve.y).any())
+
+
 def _draw_check(ax: Axes, check: CheckLike) -> None:
     finish_ticks(ax)
     failed = check.passed is False
-    if check.curve is None or not np.isfinite(check.curve.y).any():
-        say_in(ax, "cannot be told")
-        ax.set_title(literal(check.name), color=INK)
-        return
     curve = check.curve
+    if curve is None:
+        return
     color = VERMILLION if failed else BLUE
     verdict = {True: "passed", False: "FAILED", None: "cannot be told"}[check.passed]
     told = f"{verdict}, p = {check.p_value:.2g}" if np.isfinite(check.p_value) else verdict
@@ -216,6 +220,10 @@ def _draw_parameter(ax: Axes, parameter: NonGaussianLike) -> None:
     )  # fmt: skip
     if known.sum() > 1:
         ax.set_xscale("log")
+        lag = parameter.lag_time[known]
+        ends = float(lag.min()) / 1.25, float(lag.max()) * 1.25
+        ax.set_xlim(*ends)
+        log_axis(ax.xaxis, *ends)
     # A last lag with few pairs must not flatten the others.
     high = min(float((value + bar).max()), 2 * float(value.max()) + 0.1)
     low = max(float((value - bar).min()), 2 * float(value.min()) - 0.1)

@@ -1,6 +1,7 @@
 """Numbers with their intervals and units, as text for axes, legends and reports."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +81,12 @@ def display_unit(unit: str) -> str:
     A unit that is not known comes back as it is.
     """
     return _DISPLAY.get(unit, unit)
+
+
+def display_sentence(text: str) -> str:
+    """Return a sentence with its units as people write them: ``2 um^2/s`` becomes 2 µm²/s."""
+    text = re.sub(r"\b(um|px)\^2(?![\w^])", lambda found: display_unit(found[0]), text)
+    return re.sub(r"(?<=\d )um(?=[\s/,;:)]|\.?$|\.\s)", _DISPLAY["um"], text)
 
 
 def with_interval(value: float, low: float, high: float, unit: str) -> str:

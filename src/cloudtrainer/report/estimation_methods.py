@@ -8,7 +8,16 @@ from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
 from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
 from cloudtrainer.report.references import References
-from cloudtrainer.report.wording import Summary, among, calibrated, counted, entry_of, grouped, span
+from cloudtrainer.report.wording import (
+    Summary,
+    among,
+    calibrated,
+    counted,
+    entry_of,
+    grouped,
+    span,
+    without_displacements,
+)
 
 
 def estimation(summary: Summary, singles: Sequence[Summary], references: References) -> list[str]:
@@ -33,10 +42,16 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
     displacements = sum(entry["displacements"] for _, entry in good)
     tracks = sum(entry["particles"] for _, entry in good)
     apart = ", separately for each recording" if len(good) > 1 else ""
+    idle = without_displacements(
+        sum(one["measured"]["tracks"] for one, _ in good),
+        tracks,
+        min(entry["stride_frames"] for _, entry in good),
+        any(0 < entry["near_border"] <= MOST_NEAR_BORDER for _, entry in good),
+    )
     said = [
         f"The diffusion coefficient D was estimated by maximum likelihood "
         f"{references.cite('berglund', 'michalet')} from {counted(displacements, 'displacement')} "
-        f"of {counted(tracks, 'track')}{apart}."
+        f"of {counted(tracks, 'track')}{apart}{f'; {idle}' if idle else ''}."
     ]
     for (frames, lags), group in grouped(good, _lags):
         if frames == 1:

@@ -167,17 +167,20 @@ def _drift(singles: Sequence[Summary]) -> list[str]:
         if method == "none" and asked == "none":
             said.append(f"Drift was not corrected{where}.")
         elif method == "none":
-            said.append(f"No common drift was significant (p < 0.001), and none subtracted{where}.")
+            said.append(
+                "No common drift was significant at the 0.1% level, and none was subtracted"
+                f"{where}."
+            )
         elif method == "steady":
             said.append(
                 f"The common drift of the particles, {speed} px a frame, was significant "
-                f"(p < 0.001) and was subtracted{where}."
+                f"at the 0.1% level and was subtracted{where}."
             )
         else:
             said.append(
-                "The common drift of the particles changed with time (p < 0.001): the mean step of "
-                "each frame was subtracted, and steps were stretched to give back what this takes "
-                f"from their mean square{where}."
+                "The common drift of the particles changed with time (significant at the 0.1% "
+                "level): the mean step of each frame was subtracted, and steps were stretched to "
+                f"give back what this takes from their mean square{where}."
             )
     return said
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cloudtrainer.errors import WorkspaceError
+from cloudtrainer.figures import display_sentence
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Pictures are drawn at 130 dots an inch: shown so, their letters have the size of the text.
@@ -151,6 +152,7 @@ def render_report(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = _cell
+    environment.filters["sentence"] = display_sentence
     environment.filters["is_number"] = _is_number
     environment.filters["address"] = _address
     return environment.get_template("report.html.j2").render(

@@ -35,6 +35,31 @@ def among(number: int, of: int) -> str:
     return "" if number == of else f" (in {number} of {of} recordings)"
 
 
+def without_displacements(tracks: int, used: int, stride: int, border: bool) -> str:
+    """Return how many tracks have no displacement that enters D, ``13 tracks have no ...``.
+
+    Parameters
+    ----------
+    tracks, used : int
+        All tracks, and those with a displacement that enters.
+    stride : int
+        Frames that a displacement is over.
+    border : bool
+        Whether displacements that begin near the border of the field of view were left out.
+
+    Returns
+    -------
+    str
+        Empty where there is none.
+    """
+    idle = tracks - used
+    if idle <= 0:
+        return ""
+    over = f" over {stride} frames" if stride > 1 else ""
+    away = " that begins away from the border of the field of view" if border else ""
+    return f"{counted(idle, 'track')} {'has' if idle == 1 else 'have'} no displacement{over}{away}"
+
+
 def grouped(things: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
     """Return the things by their key, in the order of the first of each."""
     groups: dict[Any, list[T]] = {}

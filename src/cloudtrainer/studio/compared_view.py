@@ -38,7 +38,9 @@ class ComparedView:
 def _warnings(comparison: "Comparison") -> str:
     if not comparison.warnings:
         return ""
-    told = "".join(f"<li>{escape(one)}</li>" for one in comparison.warnings)
+    from cloudtrainer.figures import display_sentence
+
+    told = "".join(f"<li>{escape(display_sentence(one))}</li>" for one in comparison.warnings)
     return f'<div class="warnings"><ul>{told}</ul></div>'
 
 

@@ -43,7 +43,11 @@ class DataPart:
 
     def __init__(self, place: Workspace, *, uploads: Uploads | None = None) -> None:
         self.place = place
-        self._how_to_add = "drop some on the page" if uploads else "add some above"
+        self._how_to_add = (
+            "drop files anywhere on this page, or press Send files from this computer"
+            if uploads
+            else "add some above"
+        )
         self.videos: list[ListedVideo] = []
         self._told: list[Callable[[], None]] = []
         self._chosen_told: Callable[[Path], None] = lambda video: None

@@ -30,7 +30,7 @@ _PICTURE_NAMES = {
     "D_of_particles": "D of particles",
     "alpha_of_particles": "alpha of particles",
     "D_over_field": "D over the field",
-    "particles_per_frame": "Particles by frame",
+    "detections_per_frame": "Detections by frame",
     "linking": "Linking",
     "correlations": "Correlations",
     "van_hove": "van Hove",
@@ -199,6 +199,8 @@ def _origin(summary: dict[str, Any]) -> str:
 
 
 def _numbers(summary: dict[str, Any]) -> str:
+    from cloudtrainer.figures import display_sentence
+
     measured = summary["measured"]
     D = next((value for name, value in measured.items() if name.startswith("D_")), None)
     per_frame = measured.get("particles_per_frame")
@@ -213,12 +215,13 @@ def _numbers(summary: dict[str, Any]) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items()
     )
     warnings = "".join(
-        f"<li>{escape(in_page_words(str(one)))}</li>" for one in summary.get("warnings", [])
+        f"<li>{escape(display_sentence(in_page_words(str(one))))}</li>"
+        for one in summary.get("warnings", [])
     )
     told = f'<div class="warnings"><ul>{warnings}</ul></div>' if warnings else ""
     # An interval of alpha without 1 beside normal diffusion would be a riddle: 95% and 1% differ.
     because = measured.get("motion_model_because")
-    why = sentence(in_page_words(f"Motion: {because}"), "help") if because else ""
+    why = sentence(display_sentence(in_page_words(f"Motion: {because}")), "help") if because else ""
     return f'<dl class="row">{cells}</dl>{why}{told}'
 
 

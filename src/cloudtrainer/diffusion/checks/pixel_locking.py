@@ -69,8 +69,9 @@ def pixel_locking_check(in_place: TrackArrays) -> Finding:
         p_value=min(1.0, p_value * tests),
         matters=depth >= SMALLEST_DEPTH,
         fine=(
-            "Positions of moving particles prefer no part of the pixel by more than is harmless "
-            f"({100 * depth:.0f}%)."
+            "Positions of moving particles prefer no part of the pixel by more than chance or "
+            f"{100 * SMALLEST_DEPTH:.0f}% of their density, which is harmless: it varies by "
+            f"{100 * depth:.2g}%."
         ),
         wrong=(
             f"Positions in {'xy'[axis]} prefer a part of the pixel: their density varies by "
