@@ -208,7 +208,7 @@ def test_the_report_needs_nothing_from_outside_and_shows_everything(video_run):
     assert "script" not in page.tags
     assert "url(" not in (video_run.out / "report.html").read_text(encoding="utf-8")
     figures = {name for name in files_in(video_run.out) if name.endswith(".png")}
-    assert page.tags.count("img") == len(figures) == 11
+    assert page.tags.count("img") == len(figures) == 10
     for warning in video_run.summary["warnings"]:
         assert warning in page.text
     D = video_run.diffusion
