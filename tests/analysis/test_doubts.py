@@ -127,7 +127,9 @@ def test_tracks_that_begin_anywhere_are_not_taken_for_fragments(seed):
 
 
 def test_few_tracks_and_a_crowd_say_nothing_of_fragments():
-    assert np.isnan(share_going_on(scattered(10, 40, 11), memory=2))
+    few = scattered(10, 40, 11)
+    assert np.isnan(share_going_on(few, memory=2))
+    assert np.isnan(share_going_on(few.iloc[:0], memory=2))
     crowd = scattered(600, 20, 12)
     crowd = crowd.assign(x=crowd["x"] / 8, y=crowd["y"] / 8)
     assert fragments_warning(crowd, memory=2) is None

@@ -17,7 +17,9 @@ _LONGEST_AWAY = (50, 25, 12)
 _REACH = 3.0
 _SHUFFLES = 40
 _FEWEST_TRACKS = 30
-_MOST_BEGINS = 4000
+_MOST_BEGINS = 2000
+# More pairs than these fill the memory; the field is crowded then.
+_MOST_PAIRS = 5_000_000
 # Where chance explains more than this share, nothing is told from it.
 _MOST_BY_CHANCE = 0.5
 # So many of all tracks go on from another before it is said, by so many standard deviations.
@@ -59,6 +61,8 @@ def share_going_on(tracks: pd.DataFrame, memory: int, seed: int = 0) -> float:
 
     Those that were away for long, or come back near the border, are not counted.
     """
+    if tracks["particle"].nunique() < _FEWEST_TRACKS:
+        return float("nan")
     ordered = tracks.sort_values(["particle", "frame"])
     ordered = ordered.assign(inside=_to_border(ordered))
     first = ordered.drop_duplicates("particle")
@@ -66,25 +70,27 @@ def share_going_on(tracks: pd.DataFrame, memory: int, seed: int = 0) -> float:
     number = len(first)
     step = ordered[["particle", "frame", "x", "y"]].diff()
     step = step[(step["particle"] == 0) & (step["frame"] == 1)]
-    if number < _FEWEST_TRACKS or step.empty:
+    square = float((step["x"] ** 2 + step["y"] ** 2).mean()) if len(step) else 0.0
+    if not square > 0:
         return float("nan")
-    square = float((step["x"] ** 2 + step["y"] ** 2).mean())
     begins = np.flatnonzero(
         (first["inside"].to_numpy() > _REACH * np.sqrt(square))
         & (first["frame"].to_numpy() > ordered["frame"].min() + memory)
     )
     rng = np.random.default_rng(seed)
     inside = len(begins)
-    if not square > 0 or inside < _LEAST_SHARE * number:
-        return float("nan") if not square > 0 else 0.0
+    if inside < _LEAST_SHARE * number:
+        return 0.0
     if inside > _MOST_BEGINS:
         begins = np.sort(rng.choice(begins, _MOST_BEGINS, replace=False))
     start = first["frame"].to_numpy(np.int64)[begins]
     end = last["frame"].to_numpy(np.int64)
     places = first[["x", "y"]].to_numpy(np.float64)[begins], last[["x", "y"]].to_numpy(np.float64)
     for longest in _LONGEST_AWAY:
-        pairs = _near(*places, _REACH * np.sqrt(square * longest))
-        pairs = _of_others(pairs, begins)
+        near = _near(*places, _REACH * np.sqrt(square * longest))
+        if near is None:
+            continue
+        pairs = _of_others(near, begins)
         window = (memory + 2, longest)
         if _matched(rng.permutation(start), end, pairs, square, window) > 1.2 * _MOST_BY_CHANCE:
             continue
@@ -108,11 +114,14 @@ def _to_border(tracks: pd.DataFrame) -> FloatArray:
     return np.asarray(np.minimum(position - low, high - position).min(axis=1))
 
 
-def _near(begins: FloatArray, ends: FloatArray, reach: float) -> Pairs:
-    """Return the numbers of begins and ends that lie near each other, and their distance."""
+def _near(begins: FloatArray, ends: FloatArray, reach: float) -> Pairs | None:
+    """Return the begins and ends that lie near each other; None if they are too many."""
     from scipy.spatial import cKDTree
 
-    there = cKDTree(begins).sparse_distance_matrix(cKDTree(ends), reach, output_type="coo_matrix")
+    of_begins, of_ends = cKDTree(begins), cKDTree(ends)
+    if of_begins.count_neighbors(of_ends, reach) > _MOST_PAIRS:
+        return None
+    there = of_begins.sparse_distance_matrix(of_ends, reach, output_type="coo_matrix")
     return there.row.astype(np.int64), there.col.astype(np.int64), np.asarray(there.data)
 
 
