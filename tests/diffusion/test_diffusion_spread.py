@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cloudtrainer.diffusion import diffusion_spread
+from cloudtrainer.diffusion import alpha_spread, diffusion_spread
 from cloudtrainer.diffusion.diffusion_spread import _mixing, _sums
 from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
@@ -115,6 +115,23 @@ def test_too_few_too_short_or_still_tracks_have_a_reason(brownian_tracks):
     assert "from 0" in still.reason
     empty = brownian_tracks(rng, 8, 60).iloc[:0]
     assert np.isnan(diffusion_spread(empty, DT, 0.1).value)
+
+
+def test_the_share_that_is_left_out_is_told(brownian_tracks):
+    rng = np.random.default_rng(9)
+    long = brownian_tracks(rng, 30, 40)
+    short = brownian_tracks(rng, 60, 8).assign(particle=lambda table: table["particle"] + 30)
+    alone = pd.DataFrame({"particle": [99], "frame": [0], "x": [0.0], "y": [0.0]})
+    tracks = pd.concat([long, short, alone])
+    found = diffusion_spread(tracks, DT, 0.1)
+    assert found.tracks_left_out == pytest.approx(60 / 90)
+    assert found.positions_left_out == pytest.approx(60 * 8 / (60 * 8 + 30 * 40))
+    assert found.particles == 30
+    none = diffusion_spread(pd.concat([short, alone]), DT, 0.1)
+    assert none.tracks_left_out == none.positions_left_out == 1.0
+    of_alpha = alpha_spread(tracks, DT, 0.1)
+    assert of_alpha.positions_left_out == found.positions_left_out
+    assert alpha_spread(long, DT, 0.1).tracks_left_out == 0.0
 
 
 def test_bad_input_is_refused(brownian_tracks):

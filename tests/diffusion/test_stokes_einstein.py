@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from cloudtrainer.diffusion import Estimate, estimate_diffusion, stokes_einstein
+from cloudtrainer.diffusion import (
+    DiffusionSpread,
+    Estimate,
+    diffusion_spread,
+    estimate_diffusion,
+    stokes_einstein,
+)
 from cloudtrainer.errors import CalibrationError
 
 # A sphere of radius 0.5 um in water of 9.135e-4 Pa s at 297 K: 0.4763 um^2/s.
@@ -115,3 +121,35 @@ def test_doubtful_input_is_warned_of():
     assert any("differ in D" in said for said in stokes_einstein(mixed, 297, radius_um=1).warnings)
     near = stokes_einstein(coefficient(), 297.0, radius_um=0.5, wall_distance_um=0.55)
     assert any("wall" in said for said in near.warnings)
+
+
+def test_of_particles_that_differ_in_size_the_radius_is_the_harmonic_mean(brownian_tracks):
+    rng = np.random.default_rng(31)
+    radius = 0.5 * np.exp(rng.normal(0, 0.4, 400))
+    tracks = brownian_tracks(rng, 400, 60, 0.4763 * 0.5 / radius)
+    D = estimate_diffusion(tracks, 1 / 30, 0.1)
+    found = stokes_einstein(D, **WATER, spread=diffusion_spread(tracks, 1 / 30, 0.1))
+    assert found.low < 1 / np.mean(1 / radius) < found.high
+    assert found.high < radius.mean()
+    below = 100 * (1 - found.value / radius.mean())
+    (said,) = found.warnings
+    assert "harmonic mean, 1/<1/a>" in said
+    assert float(said.split("about ")[1].split("%")[0]) == pytest.approx(below, abs=4)
+
+
+def test_the_viscosity_of_unequal_beads_is_told_to_be_too_small():
+    spread = DiffusionSpread(value=0.3, low=0.25, high=0.36, particles=50, unit="um^2/s")
+    (said,) = stokes_einstein(coefficient(), 297, radius_um=0.5, spread=spread).warnings
+    assert "0.30 [0.25, 0.36]" in said
+    assert "viscosity is about 8.3% too small" in said
+    (said,) = stokes_einstein(coefficient(), **WATER, radius_um=0.5, spread=spread).warnings
+    assert "about 9% too large" in said
+
+
+def test_particles_that_are_alike_are_not_warned_of():
+    alike = DiffusionSpread(value=0.1, low=0.0, high=0.2, particles=50, unit="um^2/s")
+    unknown = DiffusionSpread(particles=3, unit="um^2/s", reason="too few")
+    for spread in (alike, unknown, None):
+        assert stokes_einstein(coefficient(), **WATER, spread=spread).warnings == ()
+    wide = coefficient(model_standard_error=0.004)
+    assert "more than chance" in stokes_einstein(wide, **WATER, spread=unknown).warnings[0]

@@ -14,7 +14,7 @@ from cloudtrainer.analysis.summary import spoken_motion
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.analysis.transport_report import transport_methods, transport_tables
-from cloudtrainer.diffusion import Estimate
+from cloudtrainer.diffusion import AlphaSpread, DiffusionSpread, Estimate
 from cloudtrainer.figures import display_sentence, display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text
 from cloudtrainer.simulation.twin.files import TwinModel
@@ -160,7 +160,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         (
             "spread of D between particles",
             with_interval(spread.value, spread.low, spread.high, "1"),
-            "standard deviation over mean, without each track's own uncertainty"
+            "standard deviation over mean, without each track's own uncertainty" + _of_long(spread)
             if np.isfinite(spread.value)
             else spread.reason,
         )
@@ -170,7 +170,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         (
             "spread of alpha between particles",
             with_interval(differ.value, differ.low, differ.high, "1"),
-            "standard deviation, without each track's own uncertainty; 0: alike"
+            "standard deviation, without each track's own uncertainty; 0: alike" + _of_long(differ)
             if np.isfinite(differ.value)
             else differ.reason,
         )
@@ -199,6 +199,15 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
                 "not used: see the warnings",
             )
         )
+    if measured.moving_diffusion is not None:
+        moving = measured.moving_diffusion
+        rows.append(
+            (
+                "D without tracks that do not move",
+                with_interval(moving.value, moving.low, moving.high, moving.unit),
+                f"{measured.stuck} tracks: see the warnings",
+            )
+        )
     if tracked.search_range_px is not None:
         reason = tracked.suggested.reason if tracked.suggested else "given"
         rows.append(("search range (px)", tracked.search_range_px, reason))
@@ -221,6 +230,16 @@ def _used(D: Estimate, tracks: int) -> str:
     idle = idle_tracks(D, tracks)
     said = f"displacements: {D.displacements} of {D.particles} tracks"
     return f"{said}; {idle}" if idle else said
+
+
+def _of_long(spread: DiffusionSpread | AlphaSpread) -> str:
+    """Say how much of the tracks is too short for a spread."""
+    if not spread.positions_left_out > 0:
+        return ""
+    return (
+        f"; {100 * spread.tracks_left_out:.0f}% of the tracks, with "
+        f"{100 * spread.positions_left_out:.0f}% of the positions, are too short for it"
+    )
 
 
 def _checks_table(measured: Measurement) -> ReportTable:

@@ -1,13 +1,25 @@
 """What to be wary of: in the tracks themselves, and in what was estimated from them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from cloudtrainer.diffusion import AnomalousEstimate, Estimate, Motion
+from cloudtrainer.diffusion import AnomalousEstimate, Check, DiffusionSpread, Estimate, Motion
 from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
+
+BoolArray = NDArray[np.bool_]
 
 # An ensemble interval this much wider than the likelihood's says that the particles differ.
 _SPREAD_WARNING = 1.5
+# The spread of D is that of the longer tracks; from here on those that are left out matter.
+_MUCH_LEFT_OUT = 0.25
+# A track is stuck if its D is not told from 0, and surely less than this share of that of all.
+_STUCK = 0.1
+# So many are worth saying, as a share of the tracks or of their positions.
+_LEAST_STUCK = 0.02
+_WORTH_SAYING = 0.02
 
 
 def oddities(tracks: pd.DataFrame) -> list[str]:
@@ -66,3 +78,54 @@ def reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstima
             "the population; look at the histogram of D."
         )
     return warnings
+
+
+def spread_reservations(spread: DiffusionSpread, checks: Sequence[Check]) -> list[str]:
+    """Say where the spread of D between particles is not that of all of them."""
+    if not np.isfinite(spread.value) or not spread.positions_left_out > 0:
+        return []
+    failed = any(one.failed and one.name == "D against track length" for one in checks)
+    if spread.positions_left_out < _MUCH_LEFT_OUT and not failed:
+        return []
+    said = (
+        f"The spread of D between particles is that of {spread.particles} long tracks: "
+        f"{100 * spread.tracks_left_out:.0f}% of the tracks, with "
+        f"{100 * spread.positions_left_out:.0f}% of the positions, are too short for it. "
+    )
+    if failed:
+        return [
+            said + "D depends on the length of the tracks here, so that it is not the spread of "
+            "all particles, and may be far from it."
+        ]
+    return [said + "If fast particles leave the focus sooner, it is not that of all particles."]
+
+
+def stuck_tracks(particles: pd.DataFrame, diffusion: Estimate) -> BoolArray:
+    """Return which tracks do not move: D not told from 0, and surely under a tenth of that of all.
+
+    Where they make up less than 2% of the tracks and of the positions, none is returned: a few
+    moving tracks look so by chance.
+    """
+    none = np.zeros(len(particles), dtype=bool)
+    if not diffusion.low > 0:
+        return none
+    stuck = ((particles["D_low"] <= 0) & (particles["D_high"] < _STUCK * diffusion.value)).to_numpy(
+        dtype=bool
+    )
+    frames = particles["frames"].to_numpy()
+    known = particles["D"].notna().to_numpy()
+    shares = (stuck.sum() / max(known.sum(), 1), frames[stuck].sum() / max(frames[known].sum(), 1))
+    return stuck if max(shares) >= _LEAST_STUCK else none
+
+
+def stuck_warning(diffusion: Estimate, moving: Estimate, stuck: int, tracks: int) -> str | None:
+    """Say what D is without the tracks that do not move, where that makes a difference."""
+    change = moving.value - diffusion.value
+    if not change > min(diffusion.standard_error, _WORTH_SAYING * diffusion.value):
+        return None
+    return (
+        f"{stuck} of {tracks} tracks do not move: their D is not told from 0 and surely less than "
+        f"a tenth of that of all. They count in D = {diffusion}; without them D would be {moving}. "
+        "If they are stuck to the glass or are dirt, quote the second, and say so; stuck tracks "
+        "that are too short to tell are still in it."
+    )

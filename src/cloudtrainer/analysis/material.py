@@ -10,6 +10,7 @@ from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.arguments import is_number
 from cloudtrainer.diffusion import (
+    DiffusionSpread,
     Estimate,
     ShearModuli,
     StokesEinstein,
@@ -159,7 +160,10 @@ def material_findings(
         )
         return MaterialFindings(material, warnings=(said,))
     related = relations(
-        material, measured.diffusion, anomalous=measured.motion.motion_model == "anomalous"
+        material,
+        measured.diffusion,
+        anomalous=measured.motion.motion_model == "anomalous",
+        spread=measured.spread,
     )
     warnings = list(related.warnings)
     moduli = None
@@ -192,11 +196,14 @@ def material_findings(
     return replace(related, moduli=moduli, warnings=tuple(warnings))
 
 
-def relations(material: Material, D: Estimate, *, anomalous: bool) -> MaterialFindings:
+def relations(
+    material: Material, D: Estimate, *, anomalous: bool, spread: DiffusionSpread | None = None
+) -> MaterialFindings:
     """Return what D says by the Stokes-Einstein relation, of one video or as the mean of several.
 
     The errors of temperature, radius and viscosity are those of all videos together: they are
-    joined to the interval of the mean, and not averaged.
+    joined to the interval of the mean, and not averaged. With the spread of D, a warning says what
+    particles that differ do to the result.
     """
     temperature, radius = material.temperature_K, material.particle_radius_um
     viscosity = material.viscosity_Pa_s
@@ -211,7 +218,7 @@ def relations(material: Material, D: Estimate, *, anomalous: bool) -> MaterialFi
     found = _attempt(
         quantity if free is None else "The test of D by Boltzmann's constant",
         lambda: stokes_einstein(
-            D, temperature, radius_um=radius, viscosity_Pa_s=viscosity, **known
+            D, temperature, radius_um=radius, viscosity_Pa_s=viscosity, spread=spread, **known
         ),
         warnings,
     )

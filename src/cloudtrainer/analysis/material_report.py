@@ -13,6 +13,11 @@ _ENTRY = {
     "Boltzmann constant": "measured_Boltzmann_constant_J_per_K",
     "free diffusion coefficient": "free_D_um2_per_s",
 }
+# D is a mean over the particles; what goes as its inverse is a harmonic mean.
+_HARMONIC = {
+    "hydrodynamic radius": "harmonic mean over the particles, 1/<1/a>",
+    "viscosity": "harmonic mean over the particles, for the harmonic mean radius",
+}
 
 
 def material_entry(findings: MaterialFindings, D: Estimate) -> dict[str, Any]:
@@ -38,6 +43,8 @@ def material_entry(findings: MaterialFindings, D: Estimate) -> dict[str, Any]:
                 "unit": found.unit,
                 "wall_factor": found.wall_factor,
             }
+            if found.quantity in _HARMONIC:
+                entry[_ENTRY[found.quantity]]["mean"] = _HARMONIC[found.quantity]
     if findings.free is not None:
         entry["D_over_free"] = D.value / findings.free.value
     if findings.moduli is not None:
@@ -78,7 +85,8 @@ def material_table(material: MaterialFindings) -> tuple[ReportTable, ...]:
             f"{found.quantity} ({display_unit(found.unit)})",
             with_interval(found.value, found.low, found.high, "1"),
             "D = k_B T / (6 pi viscosity radius)"
-            + f", times {found.wall_factor:.3f} by the wall" * (found.wall_factor != 1),
+            + f", times {found.wall_factor:.3f} by the wall" * (found.wall_factor != 1)
+            + (f"; {_HARMONIC[found.quantity]}" if found.quantity in _HARMONIC else ""),
         )
         for found in (material.free, material.from_diffusion)
         if found is not None
@@ -104,7 +112,8 @@ def material_methods(material: MaterialFindings) -> list[str]:
     if found is not None and free is None:
         parts.append(
             f"The {found.quantity} followed from D by the Stokes-Einstein relation at "
-            f"{material.given.temperature_K:.5g} K."
+            f"{material.given.temperature_K:.5g} K"
+            + (f": the {_HARMONIC[found.quantity]}." if found.quantity in _HARMONIC else ".")
         )
     if material.moduli is not None:
         parts.append(

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.analysis.agreement import agreed, contradict, kinds_found
-from cloudtrainer.analysis.doubts import oddities, reservations
+from cloudtrainer.analysis.doubts import (
+    oddities,
+    reservations,
+    spread_reservations,
+    stuck_tracks,
+    stuck_warning,
+)
+from cloudtrainer.analysis.fragments import fragments_warning
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
@@ -56,6 +63,11 @@ class Measurement:
         D; from long lags where the model failed at short ones.
     short_lag_diffusion : Estimate or None
         D from all displacements, where `diffusion` is from long lags.
+    moving_diffusion : Estimate or None
+        D without the tracks that do not move, from the same lags as `diffusion`; None where there
+        are none of them, or they make no difference.
+    stuck : int
+        Tracks that `moving_diffusion` is without.
     long_lags_frames : tuple of int
         The lags whose D lies in the interval of `diffusion`, where that is from long lags.
     anomalous : AnomalousEstimate
@@ -87,6 +99,8 @@ class Measurement:
     msd: MeanSquaredDisplacement
     diffusion: Estimate
     short_lag_diffusion: Estimate | None
+    moving_diffusion: Estimate | None
+    stuck: int
     long_lags_frames: tuple[int, ...]
     anomalous: AnomalousEstimate
     motion: Motion
@@ -113,8 +127,8 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     pixel = source.pixel_size_um if source.calibrated else None
     exposure = source.exposure_s if source.calibrated else None
 
-    def diffusion_at(stride: int) -> Estimate:
-        return estimate_diffusion(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+    def diffusion_at(stride: int, of: pd.DataFrame = tracks) -> Estimate:
+        return estimate_diffusion(of, interval, pixel, exposure, stride=stride, seed=seed)
 
     def anomalous_at(stride: int) -> AnomalousEstimate:
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
@@ -150,7 +164,18 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
     motion_class = agreed(motion, likeliest)
     warnings += [*oddities(tracks), *reservations(diffusion, motion, anomalous)]
+    parted = fragments_warning(tracks, settings.memory_frames, seed)
+    warnings += [parted] if parted else []
+    spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+    warnings += spread_reservations(spread, checks)
     particles = _particles(tracks, source, stride)
+    stuck = particles.loc[stuck_tracks(particles, diffusion), "particle"]
+    moving = None
+    if len(stuck):
+        moving = diffusion_at(stride, tracks[~tracks["particle"].isin(stuck)])
+        said = stuck_warning(diffusion, moving, len(stuck), len(particles))
+        moving = moving if said else None
+        warnings += [said] if said else []
     kinds = kinds_found(motion_class, particles)
     if kinds:
         shares = ", ".join(f"{100 * share:.0f}% {kind}" for kind, share in kinds.items())
@@ -166,14 +191,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         )
     if tracked.left_out:
         idle = idle_tracks(diffusion, tracks["particle"].nunique())
-        everything = estimate_diffusion(
-            subtract_drift(tracked.linked, settings.drift).tracks,
-            interval,
-            pixel,
-            exposure,
-            stride=stride,
-            seed=seed,
-        )
+        everything = diffusion_at(stride, subtract_drift(tracked.linked, settings.drift).tracks)
         warnings.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
             f"{tracked.why_left_out}. With them D would be {everything}. "
@@ -185,10 +203,12 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         msd=mean_squared_displacement(tracks, frame_interval_s=interval, pixel_size_um=pixel),
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
+        moving_diffusion=moving,
+        stuck=len(stuck) if moving is not None else 0,
         long_lags_frames=lags,
         anomalous=anomalous,
         motion=motion,
-        spread=diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
+        spread=spread,
         alpha_spread=alpha_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed),
         motion_class=motion_class,
         checks=tuple(checks),

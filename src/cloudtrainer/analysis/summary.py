@@ -56,6 +56,10 @@ def summarise(
                 measured.motion_class.speed
             ),
             "motion_of_tracks": motion_shares(measured),
+            "tracks_that_do_not_move": measured.stuck or None,
+            f"moving_D_{unit}": None
+            if measured.moving_diffusion is None
+            else estimate_entry(measured.moving_diffusion),
             "tracks_of_different_kinds": bool(measured.kinds_found),
             "long_lags_frames": list(measured.long_lags_frames),
             "search_range_px": tracked.search_range_px,
@@ -165,6 +169,8 @@ def _spread_entry(spread: DiffusionSpread) -> dict[str, Any] | None:
         "what": "coefficient of variation of D between particles",
         "unit": "1",
         "particles": spread.particles,
+        "tracks_left_out": spread.tracks_left_out,
+        "positions_left_out": spread.positions_left_out,
     }
 
 
@@ -181,6 +187,8 @@ def _alpha_spread_entry(spread: AlphaSpread) -> dict[str, Any] | None:
         "unit": "1",
         "mean": spread.mean,
         "particles": spread.particles,
+        "tracks_left_out": spread.tracks_left_out,
+        "positions_left_out": spread.positions_left_out,
     }
 
 

@@ -9,7 +9,7 @@ from cloudtrainer.arguments import checked_seed
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.fractional_tracks import fit_tracks
 from cloudtrainer.diffusion.profile_likelihood import HALF_CHI2_95
-from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
+from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn, left_out
 from cloudtrainer.diffusion.steps import steps_of, still_axes
 from cloudtrainer.diffusion.surface import surface_of
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
@@ -49,7 +49,8 @@ def alpha_spread(
     ----------
     tracks : DataFrame
         Columns ``particle, frame, x, y``; positions in pixels. Tracks of fewer than 20 positions
-        (times `stride`) are left out; of more than 1,000 tracks so many are drawn.
+        (times `stride`) are left out, and their share is told; of more than 1,000 tracks so many
+        are drawn.
     frame_interval_s, pixel_size_um, exposure_s : float or None
         As for `estimate_anomalous`.
     stride : int
@@ -83,13 +84,21 @@ def alpha_spread(
     arrays = track_arrays(tracks)
     steps_of(arrays, stride)
     seed = checked_seed(seed)
-    numbers = np.flatnonzero(arrays.lengths >= FEWEST_FRAMES * stride)
+    long = arrays.lengths >= FEWEST_FRAMES * stride
+    short_tracks, short_positions = left_out(arrays, long)
+    numbers = np.flatnonzero(long)
     numbers = numbers[_moving(arrays, numbers)]
     numbers = drawn(numbers, _MOST_PARTICLES, seed)
     particles = len(numbers)
 
     def without(reason: str) -> AlphaSpread:
-        return AlphaSpread(particles=particles, stride=int(stride), reason=reason)
+        return AlphaSpread(
+            particles=particles,
+            tracks_left_out=short_tracks,
+            positions_left_out=short_positions,
+            stride=int(stride),
+            reason=reason,
+        )
 
     if particles < FEWEST_PARTICLES:
         frames = FEWEST_FRAMES * int(stride)
@@ -113,6 +122,8 @@ def alpha_spread(
         high=float(_SPREADS[inside[-1]]),
         mean=float((share[best] @ means) / share[best].sum()),
         particles=particles,
+        tracks_left_out=short_tracks,
+        positions_left_out=short_positions,
         stride=int(stride),
     )
 

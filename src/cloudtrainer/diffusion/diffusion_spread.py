@@ -13,7 +13,7 @@ from cloudtrainer.diffusion.resample import (
     bootstrap_weights,
     student_quantile,
 )
-from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn
+from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, Spread, drawn, left_out
 from cloudtrainer.diffusion.steps import steps_of
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays, track_arrays
 from cloudtrainer.diffusion.unequal import degrees_of_freedom
@@ -66,7 +66,7 @@ def diffusion_spread(
     ----------
     tracks : DataFrame
         Columns ``particle, frame, x, y``; positions in pixels, frames may be missing. Tracks of
-        fewer than 12 frames (``5 stride + 7``) are left out.
+        fewer than 12 frames (``5 stride + 7``) are left out, and their share is told.
     frame_interval_s, pixel_size_um, exposure_s : float or None
         As for `estimate_diffusion`.
     stride : int
@@ -89,7 +89,10 @@ def diffusion_spread(
 
     Notes
     -----
-    Each particle counts by its displacements, as in the mean D.
+    Each particle counts by its displacements. The mean that the coefficient of variation is over is
+    that of the tracks that are long enough: where fast particles leave the focus before they are
+    seen in 12 frames, it is that of the slow ones, and the spread is not that of all
+    (`positions_left_out`).
 
     The coefficient of variation needs no model of the noise. Every two neighbouring displacements
     give an unbiased estimate ``q = (|d|^2 + |d'|^2) / 8 + d . d' / 2`` of D times their duration
@@ -113,10 +116,16 @@ def diffusion_spread(
     sums = _sums(arrays, int(stride))
     long = sums[:, 0] >= _APART * stride + _FEWEST_BEYOND
     particles = int(long.sum())
+    short_tracks, short_positions = left_out(arrays, long)
 
     def without(reason: str) -> DiffusionSpread:
         return DiffusionSpread(
-            particles=particles, stride=int(stride), unit=calibration.diffusion_unit, reason=reason
+            particles=particles,
+            tracks_left_out=short_tracks,
+            positions_left_out=short_positions,
+            stride=int(stride),
+            unit=calibration.diffusion_unit,
+            reason=reason,
         )
 
     if particles < FEWEST_PARTICLES:
@@ -138,6 +147,8 @@ def diffusion_spread(
         density=density / to_D,
         unit=calibration.diffusion_unit,
         particles=particles,
+        tracks_left_out=short_tracks,
+        positions_left_out=short_positions,
         stride=int(stride),
     )
 

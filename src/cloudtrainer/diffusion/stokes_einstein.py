@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cloudtrainer.arguments import is_number, shown
 from cloudtrainer.diffusion.estimate import Estimate
 from cloudtrainer.diffusion.resample import NORMAL_95
+from cloudtrainer.diffusion.spread import Spread
 from cloudtrainer.errors import CalibrationError
 
 # Exact in the SI since 2019, J/K.
@@ -15,6 +16,19 @@ _CUBIC_UM = 1e-18
 _WIDE_RANGE_K = (200.0, 500.0)
 # From here on the series of Faxen is off by more than 1%.
 _NEAREST = 0.8
+# An interval over particles this much wider than the likelihood's says that they differ.
+_SPREAD_RATIO = 1.5
+_MEANS = {
+    "hydrodynamic radius": "if they differ in size, the hydrodynamic radius is their harmonic "
+    "mean, 1/<1/a>, about {percent:.2g}% below their mean radius, and its interval is that of the "
+    "harmonic mean.",
+    "viscosity": "if they differ in size, and the radius given is their mean, the viscosity is "
+    "about {percent:.2g}% too small (give the harmonic mean radius, 1/<1/a>); if it is the medium "
+    "that differs, it is a harmonic mean over the particles, so much below their mean.",
+    "Boltzmann constant": "if they differ in size, and the radius given is their mean, Boltzmann's "
+    "constant and D come out about {percent:.2g}% too large (give the harmonic mean radius, "
+    "1/<1/a>).",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,8 @@ class StokesEinstein:
         ``viscosity``, ``hydrodynamic radius``, ``Boltzmann constant`` or ``free diffusion
         coefficient``.
     value, standard_error, low, high : float
-        In `unit`; the interval joins that of D with the uncertainties given.
+        In `unit`; the interval joins that of D with the uncertainties given. Of particles that
+        differ a radius or viscosity is the harmonic mean, and the interval is that of this mean.
     unit : str
         ``Pa s``, ``um``, ``J/K`` or ``um^2/s``.
     wall_factor : float
@@ -59,6 +74,7 @@ def stokes_einstein(
     radius_error_um: float = 0.0,
     viscosity_error_Pa_s: float = 0.0,
     wall_distance_um: float | None = None,
+    spread: Spread | None = None,
 ) -> StokesEinstein:
     """Return what a diffusion coefficient says of the liquid or of the particle.
 
@@ -82,12 +98,24 @@ def stokes_einstein(
         away. Diffusion along a wall is slower by the factor of Faxen's series, ``1 - 9/16 q +
         1/8 q^3 - 45/256 q^4 - 1/16 q^5`` with q = radius / distance (Happel & Brenner 1983, Low
         Reynolds Number Hydrodynamics, equation 7-4.28).
+    spread : Spread, optional
+        How D differs between the particles (`diffusion_spread`). Where it is told from 0, a warning
+        says what that does to the result.
 
     Raises
     ------
     CalibrationError
         D is no number, is not in um^2/s, or is not positive; a temperature, radius, viscosity or
         error is none that can be; nothing is known; or the particles reach into the wall.
+
+    Notes
+    -----
+    The mean of D over particles is that of 1 / radius. The hydrodynamic radius is therefore the
+    harmonic mean ``1 / <1/a>`` over the particles, not their mean radius: it is smaller by about
+    the square of the coefficient of variation c of D, by the factor ``1 / (1 + c^2)`` where radii
+    are log-normal. The viscosity that follows from the mean radius of beads of unequal size is too
+    small by the same factor, and Boltzmann's constant too large by its inverse: give the harmonic
+    mean radius.
     """
     _check_estimate(D)
     _check_known(temperature_K, "temperature_K", temperature_error_K)
@@ -132,7 +160,10 @@ def stokes_einstein(
         D,
         share,
         wall_factor=_wall_factor(radius, wall_distance_um),
-        warnings=_warnings(D, temperature_K, radius, wall_distance_um),
+        warnings=(
+            *_where_it_may_fail(temperature_K, radius, wall_distance_um),
+            *_where_particles_differ(quantity, D, spread),
+        ),
     )
 
 
@@ -271,16 +302,20 @@ def _with_interval(
     return StokesEinstein(quantity, value, error, low, high, unit, wall_factor, warnings)
 
 
-def _warnings(
-    D: Estimate, temperature_K: float, radius_um: float, distance_um: float | None
-) -> tuple[str, ...]:
-    said = _where_it_may_fail(temperature_K, radius_um, distance_um)
-    if D.spread_ratio > 1.5:
-        said += (
+def _where_particles_differ(quantity: str, D: Estimate, spread: Spread | None) -> tuple[str, ...]:
+    if spread is not None and spread.low > 0:
+        square = spread.value**2
+        percent = 100 * (square if quantity == "Boltzmann constant" else square / (1 + square))
+        return (
+            f"The particles differ in D (standard deviation over mean {spread}): "
+            + _MEANS[quantity].format(percent=percent),
+        )
+    if D.spread_ratio > _SPREAD_RATIO:
+        return (
             "The particles differ in D by more than chance: viscosity, radius or both are not one "
             "number here; look at the distribution of D.",
         )
-    return said
+    return ()
 
 
 def _where_it_may_fail(

@@ -19,6 +19,7 @@ _HEADINGS_CSS = """
 _NAMES = {
     "D": "D",
     "D_spread": "spread of D between particles (standard deviation over mean)",
+    "moving_D": "D without the tracks that do not move",
     "K": "K (MSD = 4 K t^alpha + offset)",
     "msd_offset": "offset of the MSD",
     "anomalous_msd_offset": "offset of the MSD with alpha",
