@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import gamma
 
 from cloudtrainer.diffusion.compliance import ComplianceTransform
-from cloudtrainer.diffusion.moduli import _spread_lags
+from cloudtrainer.diffusion.moduli_lags import spread_lags
 
 WINDOW = 0.7
 RESULTS = Path(__file__).parent / "results" / "rheology.json"
@@ -58,7 +58,7 @@ def by_slope(time: np.ndarray, compliance: np.ndarray, *, curved: bool) -> np.nd
 
 def main() -> None:
     """Print a line for each material and write JSON."""
-    transform = ComplianceTransform(_spread_lags(1000) * 0.01)
+    transform = ComplianceTransform(spread_lags(1000) * 0.01)
     time, frequency = transform.time, transform.angular_frequency
     rows = {}
     print(f"{'largest (median) error / |G*|':<30} transform       slope           and curvature")

@@ -8,7 +8,7 @@ import pytest
 
 from cloudtrainer.diffusion import BOLTZMANN, shear_moduli
 from cloudtrainer.diffusion.compliance import ComplianceTransform
-from cloudtrainer.diffusion.moduli import _spread_lags
+from cloudtrainer.diffusion.moduli_lags import spread_lags
 from cloudtrainer.errors import CalibrationError, ConfigError
 
 # Two-dimensional MSD of a bead of 0.5 um at 298 K, um^2, over the creep compliance, 1/Pa.
@@ -26,7 +26,7 @@ MATERIALS = {
 @pytest.mark.parametrize("name", MATERIALS)
 def test_known_compliances_give_known_moduli(name):
     compliance, modulus = MATERIALS[name]
-    transform = ComplianceTransform(_spread_lags(1000) * 0.01)
+    transform = ComplianceTransform(spread_lags(1000) * 0.01)
     found = transform.modulus(compliance(transform.time)[None])[0]
     known = modulus(transform.angular_frequency)
     off = np.abs(found - known) / np.abs(known)
