@@ -78,7 +78,8 @@ _MODULI = {
         for kind in ("storage", "loss")
         for end, what in (("modulus", f"{kind} modulus"), ("low", _LOW), ("high", _HIGH))
     },
-    "slope_of_msd": ("1", "logarithmic slope of the MSD there, the offset taken out"),
+    "slope_of_msd": ("1", "logarithmic slope of the MSD there, offset and blur taken out"),
+    "possible_blur_share": ("1", "how much of |G*| blur could change, the exposure unknown"),
 }
 _ALL = {**_TRACKS, **_PARTICLES, **_MOBILITY, **_MSD, **_MODULI}
 _EFFECTIVE = re.compile(r"Deff_(?P<time>.+)s_(?P<what>um2_per_s|over_free)")

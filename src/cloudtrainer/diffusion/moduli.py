@@ -104,6 +104,7 @@ def shear_moduli(
     stuck: pd.DataFrame | None = None,
     static_error_um: float | None = None,
     offset_um2: float | None = None,
+    offset_error_um2: float = 0.0,
     max_lag: int | None = None,
     seed: int = 0,
 ) -> ShearModuli:
@@ -134,8 +135,10 @@ def shear_moduli(
         Localisation error of each axis, um, that stuck beads show: the offset is 4 sigma^2.
     offset_um2 : float, optional
         The whole two-dimensional offset of the MSD, 4 sigma^2 - 8 R D dt, blur and all, where it
-        is known otherwise, as from `estimate_anomalous`.
-        Without any of the three nothing is taken out, and a warning says so.
+        is known otherwise, as from `estimate_anomalous`. Without any of the three nothing is taken
+        out, and a warning says so.
+    offset_error_um2 : float
+        Standard error of `offset_um2`: the intervals allow for it.
     max_lag : int, optional
         Longest lag, frames; default: a quarter of the longest track, as far as ten tracks or, of
         few, half as many as at the shortest lag reach, each counted by its pairs of positions.
@@ -161,7 +164,9 @@ def shear_moduli(
         if not (is_number(value) and value > 0):
             raise CalibrationError(f"{name} {value!r}: must be above 0")
     Calibration(frame_interval_s, pixel_size_um, exposure_s)
-    offset = offset_of(stuck, static_error_um, offset_um2, frame_interval_s, pixel_size_um, seed)
+    offset = offset_of(
+        stuck, static_error_um, offset_um2, offset_error_um2, frame_interval_s, pixel_size_um, seed
+    )
     msd = mean_squared_displacement(
         tracks, max_lag, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.arguments import is_number, shown
+from cloudtrainer.arguments import checked_seed, is_number, shown
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement, mean_squared_displacement
-from cloudtrainer.diffusion.resample import bootstrap_weights
+from cloudtrainer.diffusion.resample import REPLICATES, bootstrap_weights
 from cloudtrainer.diffusion.tracks import FloatArray
 from cloudtrainer.errors import CalibrationError, ConfigError
 
@@ -28,7 +28,8 @@ class Offset:
     static : bool
         Whether it is that of particles that do not move, which show no motion blur.
     replicates : ndarray
-        Bootstrap replicates over stuck beads; empty where it is known without scatter.
+        Bootstrap replicates over stuck beads, or draws of a normal distribution with its standard
+        error; empty where it is known without scatter.
     """
 
     value: float
@@ -47,6 +48,7 @@ def offset_of(
     stuck: pd.DataFrame | None,
     static_error_um: float | None,
     offset_um2: float | None,
+    offset_error_um2: float,
     frame_interval_s: float,
     pixel_size_um: float,
     seed: int,
@@ -79,7 +81,15 @@ def offset_of(
             raise CalibrationError(
                 f"offset_um2 is {shown(offset_um2)}: give a number in um^2, or None"
             )
-        return Offset(offset_um2 or 0.0, offset_um2 is not None, False, nothing)
+        if not (is_number(offset_error_um2) and 0 <= offset_error_um2 < np.inf):
+            raise CalibrationError(
+                f"offset_error_um2 is {shown(offset_error_um2)}: give a number in um^2, 0 or more"
+            )
+        value = offset_um2 or 0.0
+        if offset_um2 is None or offset_error_um2 == 0:
+            return Offset(value, offset_um2 is not None, False, nothing)
+        drawn = np.random.default_rng((checked_seed(seed), 1)).normal(size=REPLICATES)
+        return Offset(value, True, False, value + offset_error_um2 * drawn)
     still = mean_squared_displacement(
         stuck, _SHORTEST, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
