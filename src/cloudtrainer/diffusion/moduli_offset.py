@@ -68,6 +68,12 @@ def offset_of(
         raise ConfigError(
             "give the tracks of stuck beads, static_error_um or offset_um2, not both or all"
         )
+    if not (is_number(offset_error_um2) and 0 <= offset_error_um2 < np.inf):
+        raise CalibrationError(
+            f"offset_error_um2 is {shown(offset_error_um2)}: give a number in um^2, 0 or more"
+        )
+    if offset_error_um2 and offset_um2 is None:
+        raise ConfigError("offset_error_um2 says nothing without offset_um2: give both, or neither")
     nothing = np.zeros(0)
     if static_error_um is not None:
         if not (is_number(static_error_um) and 0 <= static_error_um < 1e6):
@@ -80,10 +86,6 @@ def offset_of(
         if offset_um2 is not None and not is_number(offset_um2):
             raise CalibrationError(
                 f"offset_um2 is {shown(offset_um2)}: give a number in um^2, or None"
-            )
-        if not (is_number(offset_error_um2) and 0 <= offset_error_um2 < np.inf):
-            raise CalibrationError(
-                f"offset_error_um2 is {shown(offset_error_um2)}: give a number in um^2, 0 or more"
             )
         value = offset_um2 or 0.0
         if offset_um2 is None or offset_error_um2 == 0:
