@@ -110,7 +110,10 @@ CALLS = {
     },
     diffusion.non_gaussian_parameter: {"lags": [1], "frame_interval_s": DT},
     diffusion.with_distance_to_border: {"width_px": 100, "height_px": 100},
-    diffusion.shear_moduli: {**SCALE, "temperature_K": 300.0, "radius_um": 0.5},
+    diffusion.shear_moduli: {
+        **SCALE, "temperature_K": 300.0, "radius_um": 0.5, "exposure_s": DT,
+        "offset_error_um2": 0.0,
+    },
     tracking.filter_tracks: {"min_mean_probability": 0.1, "min_median_intensity": 0.1},
     tracking.link_detections: {"search_range": None, "memory": 1, "min_track_frames": 2},
     tracking.track_particles: {"search_range": 5.0, "memory": 1, "min_track_frames": 2},

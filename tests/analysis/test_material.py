@@ -186,6 +186,18 @@ def test_stuck_beads_of_the_video_give_one_offset(tmp_path, without_pictures):
     assert "MSD of the immobile particles of this video" in said
 
 
+def test_without_static_error_the_offset_is_that_of_the_fit(tmp_path, without_pictures):
+    found = analyze(
+        brownian_tracks(30, 120, 1.0, noise_px=0.5, seed=1), tmp_path / "out", **CALIBRATION,
+        temperature_K=300.0, particle_radius_um=RADIUS_UM,
+    )  # fmt: skip
+    offset = found.summary["material"]["moduli"]["msd_offset_um2"]
+    assert offset == pytest.approx(4 * (0.5 * CALIBRATION["pixel_size_um"]) ** 2, rel=0.3)
+    said = " ".join(found.summary["warnings"])
+    assert "the offset of the fitted power law" in said
+    assert "No offset was taken out" not in said
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_static_error_above_the_motion_gives_no_numbers(tmp_path, without_pictures):
     found = analyze(

@@ -8,7 +8,7 @@ import pytest
 
 from cloudtrainer.diffusion import BOLTZMANN, shear_moduli
 from cloudtrainer.diffusion.compliance import ComplianceTransform
-from cloudtrainer.diffusion.moduli import _spread_lags
+from cloudtrainer.diffusion.moduli_lags import spread_lags
 from cloudtrainer.errors import CalibrationError, ConfigError
 
 # Two-dimensional MSD of a bead of 0.5 um at 298 K, um^2, over the creep compliance, 1/Pa.
@@ -26,7 +26,7 @@ MATERIALS = {
 @pytest.mark.parametrize("name", MATERIALS)
 def test_known_compliances_give_known_moduli(name):
     compliance, modulus = MATERIALS[name]
-    transform = ComplianceTransform(_spread_lags(1000) * 0.01)
+    transform = ComplianceTransform(spread_lags(1000) * 0.01)
     found = transform.modulus(compliance(transform.time)[None])[0]
     known = modulus(transform.angular_frequency)
     off = np.abs(found - known) / np.abs(known)
@@ -98,6 +98,78 @@ def test_stuck_beads_take_the_localisation_error_out():
     assert any("more than half of the MSD is localisation error" in s for s in clean.warnings)
 
 
+def blurred_water(sigma=0.03, beads=50, frames=200, seed=3, frame_s=0.01, parts=16):
+    """Return tracks of beads that were exposed for whole frames, D = 0.4 um^2/s."""
+    rng = np.random.default_rng(seed)
+    step = rng.normal(0, math.sqrt(2 * 0.4 * frame_s / parts), (beads, frames * parts, 2))
+    path = np.cumsum(step, axis=1).reshape(beads, frames, parts, 2).mean(2)
+    x, y = np.moveaxis(path + rng.normal(0, sigma, path.shape), 2, 0) / 0.1
+    return pd.DataFrame(
+        {
+            "particle": np.repeat(np.arange(beads), frames),
+            "frame": np.tile(np.arange(frames), beads),
+            "x": x.ravel(),
+            "y": y.ravel(),
+        }
+    )
+
+
+def test_a_known_exposure_takes_motion_blur_out():
+    viscosity = BOLTZMANN * 298 / (6 * math.pi * 0.5 * 0.4 * 1e-18)
+    known, unknown = (
+        shear_moduli(blurred_water(), 0.01, 0.1, **BEADS, static_error_um=0.03, exposure_s=exposure)
+        for exposure in (0.01, None)
+    )
+    true = viscosity * known.angular_frequency[-1]
+    assert unknown.storage_high[-1] < -0.2 * true
+    assert known.storage_low[-1] < 0 < known.storage_high[-1]
+    assert known.loss_low[-1] < true < known.loss_high[-1]
+    assert (known.possible_blur == 0).all()
+    assert known.exposure_s == 0.01
+    assert not any("blur" in said for said in known.warnings)
+
+
+def test_an_unknown_exposure_is_warned_of_where_it_matters():
+    stuck = brownian(D=0, sigma=0.03, beads=10, seed=5)
+    told = shear_moduli(blurred_water(), 0.01, 0.1, **BEADS, stuck=stuck)
+    said = " ".join(told.warnings)
+    assert "Motion blur is not taken out, as the exposure is unknown" in said
+    assert "motion blur is the first suspect: give the exposure" in said
+    assert told.possible_blur[-1] > 0.25
+    assert told.possible_blur[0] < 0.05
+    spoiled = told.angular_frequency[told.possible_blur > 0.1].min()
+    assert f"from {spoiled:.3g} rad/s on" in said
+    assert "possible_blur_share" in told.table()
+
+
+def test_a_whole_offset_holds_the_blur():
+    offset = 4 * 0.03**2 - 8 * 0.4 * 0.01 / 6
+    told = shear_moduli(blurred_water(), 0.01, 0.1, **BEADS, offset_um2=offset)
+    assert told.storage_low[-1] < 0 < told.storage_high[-1]
+    assert (told.possible_blur == 0).all()
+    assert not any("blur" in said for said in told.warnings)
+    unsure = shear_moduli(
+        blurred_water(), 0.01, 0.1, **BEADS, offset_um2=offset, offset_error_um2=2e-3
+    )
+    wider = (unsure.storage_high - unsure.storage_low) / (told.storage_high - told.storage_low)
+    assert wider[-1] > 1.5
+    assert wider[0] < 1.2
+
+
+def test_few_long_tracks_among_short_ones_end_the_lags():
+    long, short = brownian(beads=3), brownian(beads=97, frames=40, seed=1)
+    tracks = pd.concat([long, short.assign(particle=short["particle"] + 3)])
+    told = shear_moduli(tracks, 0.01, 0.1, **BEADS, static_error_um=0.0, exposure_s=0.0)
+    assert 1 / told.angular_frequency[0] < 0.35
+    assert np.isfinite(told.loss_low).all()
+    assert any("not at a quarter of the longest track" in said for said in told.warnings)
+    forced = shear_moduli(tracks, 0.01, 0.1, **BEADS, offset_um2=0.0, max_lag=100)
+    assert 1 / forced.angular_frequency[0] == pytest.approx(1.0)
+    said = " ".join(forced.warnings)
+    assert "hold no track that reaches the longest lags" in said
+    assert "below the offset" not in said
+
+
 def test_no_tracks_have_no_moduli():
     with pytest.raises(ConfigError, match="no track has two positions"):
         shear_moduli(brownian(frames=10).iloc[:0], 0.01, 0.1, **BEADS)
@@ -142,6 +214,11 @@ def test_the_table_names_units():
         ({"radius_um": math.nan}, "radius_um nan", CalibrationError),
         ({"offset_um2": 99.0}, "larger than the particles' whole motion", CalibrationError),
         ({"offset_um2": 0.1, "stuck": brownian(frames=20)}, "not both", ConfigError),
+        ({"offset_um2": 0.1, "static_error_um": 0.1}, "not both", ConfigError),
+        ({"static_error_um": -0.1}, "static_error_um is -0.1", CalibrationError),
+        ({"offset_um2": 0.0, "offset_error_um2": -1.0}, "offset_error_um2 is", CalibrationError),
+        ({"offset_error_um2": 0.1}, "says nothing without offset_um2", ConfigError),
+        ({"exposure_s": 0.02}, "longer than the frame interval", CalibrationError),
         ({"max_lag": 5}, "tracks of 30 frames", ConfigError),
     ],
 )

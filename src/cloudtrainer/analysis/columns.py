@@ -83,7 +83,8 @@ _MODULI = {
         for kind in ("storage", "loss")
         for end, what in (("modulus", f"{kind} modulus"), ("low", _LOW), ("high", _HIGH))
     },
-    "slope_of_msd": ("1", "logarithmic slope of the MSD there, the offset taken out"),
+    "slope_of_msd": ("1", "logarithmic slope of the MSD there, offset and blur taken out"),
+    "possible_blur_share": ("1", "how much of |G*| blur could change, the exposure unknown"),
 }
 _MEANS = {
     "videos": ("1", "videos that the mean is over, each with equal weight"),

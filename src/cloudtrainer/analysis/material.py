@@ -1,5 +1,6 @@
 """The particle and its medium: what is known of them, and what D and the MSD say of the rest."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ from cloudtrainer.diffusion import (
 from cloudtrainer.errors import CalibrationError, CloudTrainerError, ConfigError
 
 Found = TypeVar("Found")
+
+# Kinds of motion whose MSD is a power law and an offset.
+_POWER_LAWS = ("brownian", "anomalous")
 
 # What says nothing without another.
 _BELONGS_TO = {
@@ -148,17 +152,18 @@ def material_findings(
     """Return what D and the MSD say; what cannot be told becomes a warning.
 
     The moduli take out of the MSD what the static error says; where it is not given, that of the
-    immobile particles of the same video.
+    immobile particles of the same video; without them, the offset of the power law that describes
+    the motion, if one does.
     """
     temperature, radius = material.temperature_K, material.particle_radius_um
     pixel, interval = source.pixel_size_um, source.frame_interval_s
     if temperature is None:
         return MaterialFindings(material)
     if pixel is None or interval is None:
-        said = (
+        unsaid = (
             "Without pixel size and frame interval D says nothing of viscosity, radius or moduli."
         )
-        return MaterialFindings(material, warnings=(said,))
+        return MaterialFindings(material, warnings=(unsaid,))
     related = relations(
         material,
         measured.diffusion,
@@ -169,8 +174,7 @@ def material_findings(
     moduli = None
     if radius is not None:
         size = radius
-        error = material.static_error_um
-        offset = immobile_offset_um2 if error is None else 4 * error**2
+        known, said = _offset(material.static_error_um, immobile_offset_um2, measured)
 
         def find_moduli() -> ShearModuli:
             _refuse_immobile(measured)
@@ -180,20 +184,43 @@ def material_findings(
                 pixel,
                 temperature_K=temperature,
                 radius_um=size,
-                offset_um2=offset,
+                exposure_s=source.exposure_s,
                 seed=seed,
+                **known,
             )
 
         moduli = _attempt("G' and G''", find_moduli, warnings)
         if moduli is not None:
-            if error is None and offset is not None:
-                warnings.append(
-                    f"G' and G'': the MSD of the immobile particles of this video, {offset:.3g} "
-                    "um^2, is taken out as localisation error. They also count in the MSD: if they "
-                    "are stuck to the glass, G' and G'' are too large; leave them out."
-                )
-            warnings += [f"G' and G'': {said}" for said in moduli.warnings]
+            warnings += [f"G' and G'': {one}" for one in (*said, *moduli.warnings)]
     return replace(related, moduli=moduli, warnings=tuple(warnings))
+
+
+def _offset(
+    error_um: float | None, immobile_um2: float | None, measured: Measurement
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what is taken out of the MSD for moduli as `shear_moduli` takes it, and a warning."""
+    if error_um is not None:
+        return {"static_error_um": error_um}, ()
+    if immobile_um2 is not None:
+        said = (
+            f"the MSD of the immobile particles of this video, {immobile_um2:.3g} um^2, is taken "
+            "out as localisation error. They also count in the MSD: if they are stuck to the "
+            "glass, G' and G'' are too large; leave them out."
+        )
+        return {"static_error_um": math.sqrt(immobile_um2) / 2}, (said,)
+    fit = measured.anomalous
+    # In a cage the offset of a power law is far from that of localisation error and blur.
+    if measured.motion_class.motion_model not in _POWER_LAWS or not math.isfinite(fit.K.offset):
+        return {}, ()
+    said = (
+        f"the offset of the fitted power law, {fit.K.offset:.3g} um^2, is taken out of the MSD as "
+        "localisation error and motion blur. Elasticity that answers within a frame looks the "
+        "same, and goes with it: film beads stuck to the glass, and give --static-error-um."
+    )
+    known = {"offset_um2": fit.K.offset}
+    if math.isfinite(fit.offset_standard_error):
+        known["offset_error_um2"] = fit.offset_standard_error
+    return known, (said,)
 
 
 def relations(

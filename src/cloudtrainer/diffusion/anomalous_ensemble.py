@@ -6,7 +6,7 @@ import numpy as np
 
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.estimate import Estimate, Interval
-from cloudtrainer.diffusion.fractional import SHORTEST_RUN, blocks_of
+from cloudtrainer.diffusion.fractional import SHORTEST_RUN, Blocks, blocks_of, blurred_power_law
 from cloudtrainer.diffusion.fractional_ensemble import EnsembleFit, end_of_search, fit_ensemble
 from cloudtrainer.diffusion.resample import (
     NO_SCATTER,
@@ -45,6 +45,8 @@ class AnomalousEstimate:
         the bootstrap samples on the other side of 1. NaN otherwise.
     end : float or None
         That end.
+    offset_standard_error : float
+        Bootstrap standard error of the offset of the MSD, um^2; NaN without a bootstrap.
     """
 
     K: Estimate
@@ -52,6 +54,7 @@ class AnomalousEstimate:
     alpha_full_exposure: float | None
     p_beyond: float = float("nan")
     end: float | None = None
+    offset_standard_error: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,12 @@ def estimate_ensemble(
     numbers = _Calibrated()
     full: float | None = None
     end: float | None = None
-    p_beyond = _NAN
+    p_beyond = offset_error = _NAN
     if reason is None:
         resampled = interval == "bootstrap" and particles > 1
         weights = bootstrap_weights(particles, seed) if resampled else None
-        found = fit_ensemble(surface_of(steps, calibration), steps.stride, weights)
+        surface = surface_of(steps, calibration)
+        found = fit_ensemble(surface, steps.stride, weights)
         replicates = found.alpha_replicates
         if interval == "bootstrap" and not scatters(replicates):
             how = NO_SCATTER if resampled else ONE_PARTICLE
@@ -104,6 +108,10 @@ def estimate_ensemble(
         if reason is None:
             weight = np.diff(steps.start).astype(np.float64)
             numbers = _calibrated(found, calibration, steps.stride, weight)
+            if weights is not None and scatters(replicates):
+                exposure = calibration.exposure_fraction(steps.stride) or 0.0
+                offsets = _offsets(found, surface.blocks, exposure, weights)
+                offset_error = bootstrap_error(offsets, weight) * calibration.length**2
         if end is not None and len(replicates):
             opposite = (replicates >= 1) if end < 1 else (replicates <= 1)
             p_beyond = float(min(2 * (opposite.sum() + 1) / (len(opposite) + 1), 1.0))
@@ -136,7 +144,28 @@ def estimate_ensemble(
         alpha_full_exposure=full,
         p_beyond=p_beyond,
         end=end,
+        offset_standard_error=offset_error,
     )
+
+
+def _offsets(
+    found: EnsembleFit, blocks: Blocks, exposure: float, weights: FloatArray
+) -> FloatArray:
+    """Return the offset of the two-dimensional MSD in each replicate, px^2: M(1) less 4 K t^alpha.
+
+    M(1) is that of the replicate itself, not of its fit.
+    """
+    squares = np.zeros(len(blocks.size))
+    for x, owner in zip(blocks.displacement, blocks.owner, strict=True):
+        squares += np.bincount(owner, (x**2).sum(0), minlength=len(squares))
+    first = 2 * (weights @ squares) / (weights @ blocks.size)
+    one = np.ones(1)
+    seen = [
+        float(blurred_power_law(one, alpha, exposure)[0])
+        + 2 * exposure**alpha / ((alpha + 1) * (alpha + 2)) * (exposure > 0)
+        for alpha in found.alpha_replicates
+    ]
+    return np.asarray(first - 4 * np.exp(found.log_coefficient_replicates) * seen)
 
 
 def _calibrated(

@@ -6,9 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.arguments import is_number, shown
+from cloudtrainer.arguments import is_number
+from cloudtrainer.diffusion.blur import MotionBlur
+from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.compliance import ComplianceTransform
-from cloudtrainer.diffusion.moduli_doubts import about_intervals, doubts
+from cloudtrainer.diffusion.moduli_doubts import (
+    about_blur,
+    about_ends,
+    about_intervals,
+    about_lags,
+    about_offset,
+    about_speed,
+)
+from cloudtrainer.diffusion.moduli_lags import usable_lags
+from cloudtrainer.diffusion.moduli_offset import Offset, offset_of
 from cloudtrainer.diffusion.msd import (
     MeanSquaredDisplacement,
     mean_squared_displacement,
@@ -19,11 +30,7 @@ from cloudtrainer.diffusion.stokes_einstein import BOLTZMANN
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray
 from cloudtrainer.errors import CalibrationError, ConfigError
 
-_LAGS_A_DECADE = 16
-_LEAST_LAGS = 8
 _REPLICATES, _FEWEST_DRAWN = 400, 0.95
-# Of the longest track: beyond, few pairs of positions are left.
-_LONGEST_SHARE = 0.25
 _UM3 = 1e-18
 
 
@@ -38,12 +45,17 @@ class ShearModuli:
     storage, loss : ndarray, shape (frequencies,)
         G' and G'', Pa; NaN where the value lies outside its own interval.
     storage_low, storage_high, loss_low, loss_high : ndarray, shape (frequencies,)
-        95% intervals from a bootstrap over particles; NaN for a single particle, and where too
-        many replicates have an MSD below the offset.
+        95% intervals from a bootstrap over particles, and over the stuck beads where their tracks
+        are given; NaN for a single particle, and where too many replicates have no MSD.
     slope : ndarray, shape (frequencies,)
         d ln MSD / d ln t: 1 in a liquid, 0 in a solid.
     offset_um2 : float
         Offset of the two-dimensional MSD that was taken out first, um^2.
+    exposure_s : float or None
+        Exposure whose motion blur was taken out, s; None: unknown, none was.
+    possible_blur : ndarray, shape (frequencies,)
+        By how much motion blur could have changed G*, as a share of |G*|, had each frame been
+        exposed for the whole interval; 0 where blur was taken out, NaN where no offset was.
     particles : int
         What they rest on.
     warnings : tuple of str
@@ -59,6 +71,8 @@ class ShearModuli:
     loss_high: FloatArray
     slope: FloatArray
     offset_um2: float
+    exposure_s: float | None
+    possible_blur: FloatArray
     particles: int
     warnings: tuple[str, ...] = ()
 
@@ -74,6 +88,7 @@ class ShearModuli:
                 "loss_low_Pa": self.loss_low,
                 "loss_high_Pa": self.loss_high,
                 "slope_of_msd": self.slope,
+                "possible_blur_share": self.possible_blur,
             }
         )
 
@@ -85,8 +100,11 @@ def shear_moduli(
     *,
     temperature_K: float,
     radius_um: float,
+    exposure_s: float | None = None,
     stuck: pd.DataFrame | None = None,
+    static_error_um: float | None = None,
     offset_um2: float | None = None,
+    offset_error_um2: float = 0.0,
     max_lag: int | None = None,
     seed: int = 0,
 ) -> ShearModuli:
@@ -97,7 +115,7 @@ def shear_moduli(
     transform, computed exactly for straight lines between points (Evans et al. 2009, Phys. Rev. E
     80:012501, equation 10); beyond the lags J goes on as a power law. The usual approximation by
     the slope of ln MSD (Mason 2000, Rheol. Acta 39:371) is off by up to a quarter of ``|G*|`` where
-    the slope changes.
+    the slope changes. Localisation error and motion blur are taken out of the MSD first.
 
     Parameters
     ----------
@@ -107,14 +125,23 @@ def shear_moduli(
         Calibration.
     temperature_K, radius_um : float
         Absolute temperature (K) and radius of the beads (um).
+    exposure_s : float, optional
+        Exposure of a frame, s, 0 for a strobe: motion blur is taken out beside the localisation
+        error (`MotionBlur`). None: unknown; `possible_blur` then tells what blur could change.
     stuck : DataFrame, optional
         Tracks of beads stuck to the glass, filmed with the same optics, light and exposure: their
-        MSD is the static localisation error.
+        MSD is the static localisation error. They do not show motion blur: give the exposure.
+    static_error_um : float, optional
+        Localisation error of each axis, um, that stuck beads show: the offset is 4 sigma^2.
     offset_um2 : float, optional
-        The two-dimensional offset of the MSD, 4 sigma^2 - 8 R D dt, where it is known otherwise.
-        Without both nothing is taken out, and a warning says up to which frequency that matters.
+        The whole two-dimensional offset of the MSD, 4 sigma^2 - 8 R D dt, blur and all, where it
+        is known otherwise, as from `estimate_anomalous`. Without any of the three nothing is taken
+        out, and a warning says so.
+    offset_error_um2 : float
+        Standard error of `offset_um2`: the intervals allow for it.
     max_lag : int, optional
-        Longest lag, frames; default: a quarter of the longest track.
+        Longest lag, frames; default: a quarter of the longest track, as far as ten tracks or, of
+        few, half as many as at the shortest lag reach, each counted by its pairs of positions.
     seed : int
         Of the bootstrap.
 
@@ -128,47 +155,62 @@ def shear_moduli(
     CalibrationError
         Temperature, radius or calibration cannot be, or the offset is larger than the MSD.
     ConfigError
-        ``stuck`` and ``offset_um2`` are both given, or the tracks are too short for slopes.
+        More than one of ``stuck``, ``static_error_um`` and ``offset_um2`` is given, or the tracks
+        are too short for slopes.
     LabelError
         A table is not one of tracks.
     """
-    if stuck is not None and offset_um2 is not None:
-        raise ConfigError("give the tracks of stuck beads or offset_um2, not both")
     for name, value in (("temperature_K", temperature_K), ("radius_um", radius_um)):
         if not (is_number(value) and value > 0):
             raise CalibrationError(f"{name} {value!r}: must be above 0")
+    Calibration(frame_interval_s, pixel_size_um, exposure_s)
+    offset = offset_of(
+        stuck, static_error_um, offset_um2, offset_error_um2, frame_interval_s, pixel_size_um, seed
+    )
     msd = mean_squared_displacement(
         tracks, max_lag, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
     if not len(msd.lag):
         raise ConfigError("no track has two positions: there is no MSD to take moduli from")
-    longest = max_lag or max(int(_LONGEST_SHARE * (len(msd.lag) + 1)), 1)
-    offset = _offset(stuck, offset_um2, frame_interval_s, pixel_size_um)
-    if offset_exceeds(msd, offset):
+    if offset_exceeds(msd, offset.value):
         raise CalibrationError(
-            f"the offset of {offset:.3g} um^2, localisation error of {math.sqrt(offset) / 2:.3g} "
-            "um, is larger than the particles' whole motion: their MSD at the first lag is "
-            f"{msd.ensemble[0]:.3g} um^2; check the error and its unit"
+            f"the offset of {offset.value:.3g} um^2, localisation error of "
+            f"{math.sqrt(offset.value) / 2:.3g} um, is larger than the particles' whole motion: "
+            f"their MSD at the first lag is {msd.ensemble[0]:.3g} um^2; check the error and its "
+            "unit"
         )
-    lags = _above(offset, msd, _spread_lags(min(longest, len(msd.lag))))
+    lags = usable_lags(msd, offset.value, max_lag)
     sums = np.nan_to_num(msd.per_track[:, lags - 1]) * msd.pairs[:, lags - 1]
     pairs = msd.pairs[:, lags - 1].astype(np.float64)
     transform = ComplianceTransform((lags * frame_interval_s).astype(np.float64))
     compliance = 3 * math.pi * radius_um * _UM3 / (2 * BOLTZMANN * temperature_K)
+    blur = _blur(msd, lags, offset, exposure_s)
 
-    def motion(weights: FloatArray) -> FloatArray:
+    def motion(weights: FloatArray, taken: FloatArray, blur: MotionBlur | None) -> FloatArray:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((weights @ sums) / (weights @ pairs) - offset)
+            seen = np.asarray((weights @ sums) / (weights @ pairs) - taken[:, None])
+        return seen if blur is None else blur.taken_out(seen)
 
-    whole = motion(np.ones((1, len(sums))))
+    everything, taken = np.ones((1, len(sums))), np.array([offset.value])
+    whole = motion(everything, taken, blur)
     found = transform.modulus(compliance * whole)[0]
     slope = transform.slope(whole[0])
+    possible = np.full(slope.shape, 0.0 if offset.told else np.nan)
+    unknown = exposure_s is None and offset.static
+    if unknown:
+        full = motion(everything, taken, _blur(msd, lags, offset, frame_interval_s))
+        sharp = transform.modulus(compliance * full)[0]
+        possible = np.abs(found - sharp) / np.abs(sharp)
     low = high = np.full(found.shape, np.nan + 1j * np.nan)
     least_slope = np.full(slope.shape, np.nan)
+    without_tracks = 0.0
     if len(sums) > 1:
-        drawn = motion(bootstrap_weights(len(sums), seed)[:_REPLICATES])
+        weights = bootstrap_weights(len(sums), seed)[:_REPLICATES]
+        drawn = motion(weights, offset.drawn(_REPLICATES), blur)
+        without_tracks = float(np.mean(~np.isfinite(drawn).all(axis=1)))
         # Where replicates have no compliance, the others are no fair sample of them.
-        drawn = drawn[(drawn > 0).all(axis=1)]
+        with np.errstate(invalid="ignore"):
+            drawn = drawn[(drawn > 0).all(axis=1)]
         if len(drawn) >= _FEWEST_DRAWN * _REPLICATES:
             of_drawn = transform.modulus(compliance * drawn)
             low, high = (
@@ -185,6 +227,8 @@ def shear_moduli(
             (found.imag, low.imag, high.imag),
         )
     )
+    seen = motion(everything, taken, None)
+    hidden_share = float(1 - seen[0, 0] / whole[0, 0]) if offset.static else 0.0
     return ShearModuli(
         angular_frequency=transform.angular_frequency,
         storage=storage,
@@ -194,47 +238,33 @@ def shear_moduli(
         loss_low=low.imag,
         loss_high=high.imag,
         slope=slope,
-        offset_um2=offset,
+        offset_um2=offset.value,
+        exposure_s=exposure_s if offset.told else None,
+        possible_blur=possible,
         particles=len(sums),
-        warnings=doubts(
-            msd, lags, least_slope, offset, told=not (stuck is None and offset_um2 is None)
+        warnings=about_offset(msd, lags, offset.value, told=offset.told)
+        + about_blur(transform.angular_frequency, possible, hidden_share, missing=unknown)
+        + about_speed(
+            transform.time,
+            transform.angular_frequency,
+            least_slope,
+            high.real,
+            loss,
+            blurred=exposure_s is None or not offset.told,
         )
-        + about_intervals(len(sums), storage, loss, low),
+        + about_lags(msd, lags, max_lag)
+        + about_ends(least_slope)
+        + about_intervals(len(sums), storage, loss, low, without_tracks=without_tracks),
     )
 
 
-def _spread_lags(longest: int) -> IntArray:
-    number = max(2, round(_LAGS_A_DECADE * math.log10(max(longest, 2))) + 1)
-    return np.unique(np.geomspace(1, longest, number).round().astype(np.int64))
-
-
-def _above(offset: float, msd: MeanSquaredDisplacement, lags: IntArray) -> IntArray:
-    """Leave out the shortest lags, whose MSD the offset explains."""
-    hidden = np.flatnonzero(~(msd.ensemble[lags - 1] > offset))
-    kept = lags[hidden.max() + 1 :] if len(hidden) else lags
-    if len(kept) < _LEAST_LAGS:
-        raise ConfigError(
-            f"the longest track gives {len(msd.lag)} lags, of which {len(kept)} can be used: "
-            "moduli need tracks of 30 frames or more, and an MSD above the offset"
-        )
-    return kept
-
-
-def _offset(
-    stuck: pd.DataFrame | None, given: float | None, frame_interval_s: float, pixel_size_um: float
-) -> float:
-    if stuck is None:
-        if given is not None and not is_number(given):
-            raise CalibrationError(f"offset_um2 is {shown(given)}: give a number in um^2, or None")
-        return given or 0.0
-    still = mean_squared_displacement(
-        stuck, 10, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
-    )
-    # Vibration and drift of the stage grow with the lag: the shortest lags are the error alone.
-    shortest = still.ensemble[:3]
-    if not np.isfinite(shortest).any():
-        raise ConfigError(
-            "the tracks of stuck beads have no two positions one to three frames apart: they tell "
-            "no localisation error"
-        )
-    return float(np.nanmean(shortest))
+def _blur(
+    msd: MeanSquaredDisplacement, lags: IntArray, offset: Offset, exposure_s: float | None
+) -> MotionBlur | None:
+    """Return the blur to take out; None where there is none, or localisation error hides it."""
+    if not exposure_s or not offset.told:
+        return None
+    time = msd.lag_time[lags - 1]
+    # The scatter of an MSD grows with its size and with the root of the lag.
+    weights = 1 / (time * msd.ensemble[lags - 1] ** 2)
+    return MotionBlur(time, exposure_s, weights, offset_holds_blur=not offset.static)
