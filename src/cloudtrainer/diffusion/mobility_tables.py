@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.diffusion.mobility_fastest import Fastest
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
@@ -81,6 +82,7 @@ def fastest_table(
     values: FloatArray,
     people: dict[str, Population],
     lag: int,
+    told: dict[str, Fastest],
     free: StokesEinstein | None,
     seed: int,
 ) -> pd.DataFrame:
@@ -89,16 +91,22 @@ def fastest_table(
     rows = []
     for weighting, population in people.items():
         (mean, _, _), _ = population.mean(values)
-        top = population.fastest(values)
+        one = told[weighting]
+        interval = (one.value, one.low, one.high)
+        observed = highest_tenth(values, population.weight)
         row: dict[str, object] = {
             "weighting": weighting,
             "particles": int(np.isfinite(values).sum()),
-            **_named("mean", top),
-            "over_mean_of_all": top[0] / mean if mean > 0 else np.nan,
-            "over_mean_of_all_by_chance": _by_chance(chance, population),
+            **_named("without_noise", interval),
+            "without_noise_over_mean": one.over_mean,
+            "why_none": one.reason,
+            "as_observed": observed,
+            "as_observed_over_mean": observed / mean if mean > 0 else np.nan,
+            "as_observed_over_mean_by_chance": _by_chance(chance, population),
         }
         if free is not None:
-            row |= _named("over_free", tuple(value / free.value for value in top))
+            row |= _named("without_noise_over_free", tuple(end / free.value for end in interval))
+            row["as_observed_over_free"] = observed / free.value
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -175,13 +183,15 @@ def long_table(
             add("fraction", row, weighting, f"by_{weighting}", "1")
         add("fraction", row, "frame - particle", "difference", "1")
     for row in fastest.to_dict("records"):
-        add("effective diffusivity, fastest 10 %", row, row["weighting"], "mean", "um^2/s")
+        what = "effective diffusivity, fastest 10 %"
+        add(f"{what}, without noise", row, row["weighting"], "without_noise", "um^2/s")
+        add(f"{what}, as observed", row, row["weighting"], "as_observed", "um^2/s")
     return pd.DataFrame(rows, columns=names)
 
 
 def ends(row: Mapping[Any, Any], name: str) -> tuple[float, float, float]:
-    """Return a value and its interval from a row of a table."""
-    return row[name], row[f"{name}_low"], row[f"{name}_high"]
+    """Return a value and its interval from a row of a table; NaN where it has none."""
+    return row[name], row.get(f"{name}_low", np.nan), row.get(f"{name}_high", np.nan)
 
 
 def _named(name: str, value: tuple[float, ...]) -> dict[str, float]:
