@@ -203,13 +203,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=40)
     repeats = parser.parse_args().repeats
-    told = {
-        "blur": blur(repeats),
-        "fastest": fastest(2 * repeats, 60) + fastest(repeats, 150),
-        "border": border(max(repeats // 2, 2)),
-    }
-    for rows in told.values():
-        print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
+    told: dict[str, list[dict[str, object]]] = {}
+    for name, rows in (
+        ("fastest", lambda: fastest(repeats, 60) + fastest(repeats // 2, 150)),
+        ("blur", lambda: blur(repeats)),
+        ("border", lambda: border(max(repeats // 2, 2))),
+    ):
+        told[name] = rows()
+        print(pd.DataFrame(told[name]).round(3).to_string(index=False), flush=True)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(told, indent=2) + "\n")
 
