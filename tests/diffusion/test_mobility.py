@@ -1,6 +1,8 @@
 """Fractions, effective diffusivities and the fastest tenth of simulated populations."""
 
 import math
+import re
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -138,11 +140,56 @@ def test_the_fastest_tenth_of_equal_particles_is_what_chance_makes():
     known = pd.DataFrame({"particle": range(300), **dict.fromkeys(KNOWN, np.nan)})
     found = mobility(tracks, DT, PIXEL, estimates=known, localisation_error_um=0.0)
     row = found.fastest.iloc[0]
-    assert row["over_mean_of_all"] > 1.5
-    assert row["over_mean_of_all"] == pytest.approx(row["over_mean_of_all_by_chance"], rel=0.12)
+    assert row["as_observed_over_mean"] > 1.5
+    chance = row["as_observed_over_mean_by_chance"]
+    assert row["as_observed_over_mean"] == pytest.approx(chance, rel=0.12)
+    assert row["without_noise_over_mean"] == pytest.approx(1, abs=0.15)
+    assert row["without_noise_low"] < 0.5 < row["without_noise_high"]
     assert found.tracks["fastest_tenth"].sum() == 30
     values = found.tracks["Deff_1s_um2_per_s"].sort_values()
-    assert row["mean"] == pytest.approx(values[-30:].mean())
+    assert row["as_observed"] == pytest.approx(values[-30:].mean())
+
+
+def lognormal(rng, mean, variation, number):
+    width = math.sqrt(math.log(1 + variation**2))
+    return mean * np.exp(rng.normal(-(width**2) / 2, width, number))
+
+
+def test_the_fastest_tenth_without_noise_is_that_of_the_particles():
+    """Of a log-normal D, that of its upper tenth, by the normal distribution function."""
+    truth = 0.5 * NormalDist().cdf(math.sqrt(math.log(1.25)) - NormalDist().inv_cdf(0.9)) / 0.1
+    known = pd.DataFrame({"particle": range(100), **dict.fromkeys(KNOWN, np.nan)})
+    rows = []
+    for seed in range(12):
+        rng = np.random.default_rng((13, seed))
+        paths = [brownian(rng, 60, D) for D in lognormal(rng, 0.5, 0.5, 100)]
+        found = mobility(table(rng, paths, 0.03), DT, PIXEL, estimates=known)
+        rows.append(found.fastest.set_index("weighting").loc["particle"])
+    told = pd.DataFrame(rows)
+    assert told["without_noise"].mean() == pytest.approx(truth, rel=0.08)
+    assert told["as_observed"].mean() > 1.3 * truth
+    held = (told["without_noise_low"] < truth) & (truth < told["without_noise_high"])
+    assert held.mean() > 0.75
+
+
+def test_by_frame_and_by_particle_the_fastest_tenth_without_noise_differs():
+    """A tenth of the particles, twenty times as fast, and seen for a third of the time."""
+    rng = np.random.default_rng(14)
+    paths = [brownian(rng, 50 if n < 30 else 150, 1.0 if n < 30 else 0.05) for n in range(300)]
+    known = pd.DataFrame({"particle": range(300), **dict.fromkeys(KNOWN, np.nan)})
+    found = mobility(table(rng, paths, 0.02), DT, PIXEL, estimates=known)
+    told = found.fastest.set_index("weighting")["without_noise"]
+    assert told["particle"] == pytest.approx(1.0, rel=0.25)
+    share = 30 * 50 / (30 * 50 + 270 * 150)
+    assert told["frame"] == pytest.approx((share * 1.0 + (0.1 - share) * 0.05) / 0.1, rel=0.3)
+
+
+def test_the_fastest_tenth_without_noise_needs_brownian_particles_and_enough_of_them(gel):
+    found, _ = gel
+    assert found.fastest["without_noise"].isna().all()
+    assert found.fastest["why_none"].str.contains("hindered or active").all()
+    tracks, _ = mixture(15, 0, 0, 8, 0, frames=60)
+    assert mobility(tracks, DT, PIXEL).fastest["why_none"].str.contains("fewer than 12").all()
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +291,7 @@ def test_the_ratio_to_the_free_value_is_that_of_stokes_and_einstein():
     assert row["over_free_by_particle"] == pytest.approx(row["mean_by_particle"] / 3.29, rel=0.01)
     table = found.table()
     assert "effective over free diffusivity, mean" in set(table["quantity"])
-    assert len(table) == 4 * 7 + 20 + 8
+    assert len(table) == 4 * 7 + 20 + 14
 
 
 def test_the_one_table_holds_the_fractions_by_slope_and_the_ratios_by_chance():
@@ -255,13 +302,10 @@ def test_the_one_table_holds_the_fractions_by_slope_and_the_ratios_by_chance():
     expected = found.tracks["class_by_slope"].value_counts(normalize=True)
     assert slopes[expected.index].to_numpy() == pytest.approx(expected.to_numpy())
     assert slopes.sum() == pytest.approx(1)
-    tenth = "effective diffusivity, fastest 10 %"
+    ratio = "effective diffusivity, fastest 10 %, over the mean of all"
     for name, column in (
-        (f"{tenth}, over the mean of all", "over_mean_of_all"),
-        (
-            f"{tenth}, over the mean of all, of particles that are all alike",
-            "over_mean_of_all_by_chance",
-        ),
+        (f"{ratio}, as observed", "as_observed_over_mean"),
+        (f"{ratio}, of particles that are all alike", "as_observed_over_mean_by_chance"),
     ):
         by = table.loc[name].set_index("weighting")["value"]
         given = found.fastest.set_index("weighting")[column]
@@ -316,6 +360,63 @@ def test_short_brownian_tracks_are_not_taken_for_stuck_ones():
     assert (found.tracks["class"] == "immobile").mean() < 0.01
     assert "immobile" not in found.offset_from
     assert found.effective["mean_by_particle"].to_numpy() == pytest.approx(0.4, rel=0.1)
+
+
+def test_300_short_brownian_tracks_have_the_right_diffusivity():
+    """None of 8 frames is stuck, and none gives its MSD as the offset of all."""
+    values = []
+    for seed in range(12):
+        rng = np.random.default_rng((16, seed))
+        paths = [brownian(rng, 8, 0.5) for _ in range(300)]
+        found = mobility(
+            table(rng, paths, 0.03), DT, PIXEL, time_scales_s=(0.1,), reference_s=0.1
+        )  # fmt: skip
+        assert "immobile" not in found.offset_from
+        values.append(found.effective["mean_by_particle"].iloc[0])
+    assert np.mean(values) == pytest.approx(0.5, rel=0.03)
+
+
+def blurred(rng, frames, D):
+    """Return the path of a camera that is open all the time, from 16 places a frame."""
+    fine = np.cumsum(rng.normal(0, math.sqrt(2 * D * DT / 16), (16 * frames, 2)), axis=0)
+    return fine.reshape(frames, 16, 2).mean(axis=1)
+
+
+def slow_and_fast(open_for, exposure_s, **given):
+    """Return 50 particles at 0.02 um^2/s and 50 at 2, and the former's mean diffusivities."""
+    rng = np.random.default_rng(17)
+    move = blurred if open_for else brownian
+    paths = [move(rng, 150, D) for D in [0.02] * 50 + [2.0] * 50]
+    known = pd.DataFrame({"particle": range(100), **dict.fromkeys(KNOWN, np.nan)})
+    found = mobility(
+        table(rng, paths, 0.03), DT, PIXEL, exposure_s=exposure_s, estimates=known,
+        time_scales_s=(0.1, 0.3, 1.0), **given,
+    )  # fmt: skip
+    names = [f"Deff_{time}s_um2_per_s" for time in ("0.1", "0.3", "1")]
+    return found, found.tracks[names][:50].mean().to_numpy()
+
+
+@pytest.mark.parametrize(("open_for", "exposure_s"), [(DT, DT), (0, 0.0)])
+@pytest.mark.parametrize("given", [{}, {"localisation_error_um": 0.03}])
+def test_with_the_exposure_slow_particles_among_fast_ones_have_their_own_diffusivity(
+    open_for, exposure_s, given
+):
+    found, slow = slow_and_fast(open_for, exposure_s, **given)
+    assert slow == pytest.approx(0.02, rel=0.2)
+    assert found.effective["mean_by_particle"].to_numpy() == pytest.approx(1.01, rel=0.1)
+    assert not any("negative" in said for said in found.warnings)
+
+
+def test_without_the_exposure_slow_particles_among_fast_ones_are_told_to_be_doubtful():
+    found, slow = slow_and_fast(DT, None)
+    assert slow[0] > 0.06
+    (said,) = [said for said in found.warnings if "negative" in said]
+    assert "slow particles" in said
+    assert "exposure" in said
+    rng = np.random.default_rng(18)
+    alike = mobility(table(rng, [blurred(rng, 60, 1.0) for _ in range(60)], 0.02), DT, PIXEL)
+    assert alike.offset_um2 < 0
+    assert not any("negative" in said for said in alike.warnings)
 
 
 def test_an_offset_as_large_as_the_msd_is_told_and_gives_no_ratio():
@@ -394,10 +495,17 @@ def test_displacements_that_lead_out_of_the_field_are_told():
     seen = pd.DataFrame({"particle": names, "frame": frame, "x": x, "y": y})
     D = step**2 / 2
     made = {"time_scales_s": (1.0, 16.0), "reference_s": 1.0, "localisation_error_um": 0.0}
-    found = mobility(with_distance_to_border(seen, 100, 100), 1.0, 1.0, **made)
-    missed = 1 - found.effective["mean_by_frame"].iloc[1] / D
+    known = pd.DataFrame({"particle": seen["particle"].unique(), **dict.fromkeys(KNOWN, np.nan)})
+    bordered = with_distance_to_border(seen, 100, 100)
+    found = mobility(bordered, 1.0, 1.0, **made, estimates=known)
+    row = found.effective.iloc[1]
     # sqrt(2 / pi) times 8 px over 100 px is 6%; tracks that are short lack more of it.
-    assert 0.04 < missed < 0.15
+    assert 0.04 < 1 - row["mean_by_frame"] / D < 0.15
+    missed = [1 - found.effective[f"mean_by_{who}"].iloc[0] / D for who in ("frame", "particle")]
+    assert missed[1] > missed[0] + 0.02
     (said,) = [said for said in found.warnings if "lead out of the field" in said]
-    assert said.startswith("Over 16 s")
-    assert not any("lead out" in said for said in mobility(seen, 1.0, 1.0, **made).warnings)
+    assert said.startswith("Over 1 s")
+    told = [float(number) / 100 for number in re.findall(r"(\d+)% ", said)]
+    assert told == pytest.approx(missed, abs=0.035)
+    quiet = mobility(seen, 1.0, 1.0, **made, estimates=known)
+    assert not any("lead out" in said for said in quiet.warnings)

@@ -60,7 +60,7 @@ _MOBILITY = {
     "why_undetermined": ("", "why the class is undetermined"),
     "slope": ("1", "of log MSD against log lag, nothing taken out"),
     "class_by_slope": ("", "class that this slope alone would give"),
-    "fastest_tenth": ("", "whether the particle is one of the fastest tenth"),
+    "fastest_tenth": ("", "whether the particle is one of the fastest tenth, as observed"),
     "quantity": ("", "what the row is about"),
     "time_scale_s": ("s", "time scale of an effective diffusivity"),
     "weighting": ("", "particles weigh alike, or by their numbers of frames"),
@@ -130,7 +130,7 @@ def _effective(column: str) -> tuple[str, str] | None:
     found = _EFFECTIVE.fullmatch(column)
     if found is None:
         return None
-    what = f"effective diffusivity at {found['time']} s, (MSD - offset) / (4 time)"
+    what = f"effective diffusivity at {found['time']} s, (MSD - offset) / (4 (time - blur))"
     if found["what"] == "over_free":
         return "1", f"{what}, over that of the free particle"
     return "um^2/s", what

@@ -122,13 +122,15 @@ def _add_mobility(mobility: Mapping[str, Any], add: Any) -> None:
         for row in mobility.get("fastest_tenth_um2_per_s", ()):
             if f"by {row['weighting']}" == weighting:
                 time = f"{row['time_scale_s']:.2g} s"
+                known = np.isfinite(_number(row.get("without_noise")))
+                of = "" if known else "as observed "
                 add(
                     Quantity(
-                        f"fastest tenth {time} {weighting}",
-                        f"D effective of the fastest 10 % at {time}, {weighting}", "um^2/s",
+                        f"fastest tenth {of}{time} {weighting}",
+                        f"D effective of the fastest 10 % {of}at {time}, {weighting}", "um^2/s",
                         lowest=-np.inf, leading=False,
                     ),
-                    row, "mean",
+                    row, "without_noise" if known else "as_observed",
                 )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def write_transport(
 
 def _with_units(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which the names of diffusion coefficients tell their unit."""
-    stems = ("D", "mean", "median")
+    stems = ("D", "mean", "median", "without_noise", "as_observed")
     ends = ("", "_low", "_high")
     weights = ("", "_by_particle", "_by_frame")
     names = [f"{stem}{weight}{end}" for stem in stems for weight in weights for end in ends]
@@ -124,8 +124,13 @@ def _settings_sheet(
          "interval of the likelihood", "um^2/s"),
         ("columns alpha, alpha_low, alpha_high", "exponent of the MSD, the same way", "1"),
         ("column slope", "of log MSD against log lag, nothing taken out", "1"),
-        ("columns Deff_..s_um2_per_s", "(MSD - offset) / (4 time scale)", "um^2/s"),
+        ("taken out of time scales for motion blur", found.blur_s, "s"),
+        ("columns Deff_..s_um2_per_s", "(MSD - offset) / (4 (time scale - blur))", "um^2/s"),
         ("columns .._low, .._high", "95% interval, bootstrap over particles", ""),
+        ("columns without_noise..", "mean of the fastest tenth, the noise of single tracks taken "
+         "out; without a value for the reason in why_none", "um^2/s"),
+        ("columns as_observed..", "mean of the highest tenth of single tracks, which noise makes "
+         "too high: no estimate of the particles", "um^2/s"),
         ("columns by_particle, by_frame", "equal weights; weights by numbers of frames", ""),
         ("sheet MSD per track", "mean squared displacement in the plane, nothing taken out; a "
          "column a particle" + ("; some lags are left out to keep the file small"

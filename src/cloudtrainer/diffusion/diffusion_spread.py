@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cloudtrainer.diffusion.brownian import fit_tracks, likelihoods_of_tracks
 from cloudtrainer.diffusion.calibration import Calibration
@@ -21,7 +22,7 @@ from cloudtrainer.diffusion.unequal import degrees_of_freedom
 # Two estimates of D from one track need this many displacements between them and around.
 _APART = 3
 _FEWEST_BEYOND = 7
-_MOST_FOR_DENSITY = 2000
+MOST_FOR_DENSITY = 2000
 _POINTS = 100
 _LOWEST = 1 / 300
 _MOST_ITERATIONS = 1024
@@ -113,8 +114,8 @@ def diffusion_spread(
     arrays = track_arrays(tracks)
     steps_of(arrays, stride)
     to_D = calibration.length**2 / calibration.time
-    sums = _sums(arrays, int(stride))
-    long = sums[:, 0] >= _APART * stride + _FEWEST_BEYOND
+    sums = independent_products(arrays, int(stride))
+    long = long_enough(sums, int(stride))
     particles = int(long.sum())
     short_tracks, short_positions = left_out(arrays, long)
 
@@ -153,7 +154,12 @@ def diffusion_spread(
     )
 
 
-def _sums(arrays: TrackArrays, stride: int) -> FloatArray:
+def long_enough(sums: FloatArray, stride: int) -> NDArray[np.bool_]:
+    """Return which tracks tell their own D, by their `independent_products`."""
+    return np.asarray(sums[:, 0] >= _APART * stride + _FEWEST_BEYOND)
+
+
+def independent_products(arrays: TrackArrays, stride: int) -> FloatArray:
     """Return sums over the estimates q of each track, shape (tracks, 4).
 
     The columns are the number of q, their sum, the number of ordered pairs of independent ones,
@@ -222,8 +228,22 @@ def _density(
     arrays: TrackArrays, chosen: np.ndarray, calibration: Calibration, stride: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return a grid of D in px^2 a frame and the density there."""
-    numbers = drawn(np.flatnonzero(chosen), _MOST_FOR_DENSITY, seed)
-    steps = steps_of(arrays.only(numbers), stride)
+    numbers = drawn(np.flatnonzero(chosen), MOST_FOR_DENSITY, seed)
+    grid, likelihood, weight = likelihoods_on_grid(arrays.only(numbers), calibration, stride)
+    share = _mixing(likelihood, weight)
+    density = share / np.gradient(grid)
+    return grid / stride, density / np.trapezoid(density, grid) * stride
+
+
+def likelihoods_on_grid(
+    arrays: TrackArrays, calibration: Calibration, stride: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return a grid of D, px^2 in a stride, the likelihood there of each track, and its weight.
+
+    The likelihood has the shape (tracks, points) and is 1 at most; the weight goes with the number
+    of displacements and is 1 on average.
+    """
+    steps = steps_of(arrays, stride)
     fraction = calibration.exposure_fraction(stride)
     R = None if fraction is None else fraction / 6
     single = fit_tracks(steps, R, None).D
@@ -232,10 +252,7 @@ def _density(
     low = max(0.5 * float(np.quantile(single, 0.01)), mean * _LOWEST)
     grid = np.geomspace(low, 1.5 * float(single.max()), _POINTS)
     log_likelihood = likelihoods_of_tracks(steps, R, grid)
-    share = _mixing(np.exp(log_likelihood - log_likelihood.max(1, keepdims=True)), weight)
-    width = np.gradient(grid)
-    density = share / width
-    return grid / stride, density / np.trapezoid(density, grid) * stride
+    return grid, np.exp(log_likelihood - log_likelihood.max(1, keepdims=True)), weight
 
 
 def _mixing(likelihood: FloatArray, weight: FloatArray) -> FloatArray:

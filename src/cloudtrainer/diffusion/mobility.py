@@ -1,21 +1,17 @@
 """What laboratories of gels and mucus report: effective diffusivities, fractions, the fastest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from cloudtrainer.arguments import is_number, listed, shown
-from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.calibration import Calibration
-from cloudtrainer.diffusion.coefficient import estimate_diffusion
-from cloudtrainer.diffusion.mobility_doubts import (
-    doubts,
-    error_too_large,
-    field_too_small,
-    not_positive,
-)
+from cloudtrainer.diffusion.mobility_border import field_too_small
+from cloudtrainer.diffusion.mobility_doubts import doubts, error_too_large, not_positive
+from cloudtrainer.diffusion.mobility_fastest import fastest_without_noise
+from cloudtrainer.diffusion.mobility_offset import OF_IMMOBILE, offset_of
 from cloudtrainer.diffusion.mobility_tables import (
     effective_row,
     fastest_table,
@@ -24,11 +20,10 @@ from cloudtrainer.diffusion.mobility_tables import (
     long_table,
 )
 from cloudtrainer.diffusion.mobility_values import (
-    OF_IMMOBILE,
     described,
     effective_diffusivities,
+    estimates_of,
     msd_table,
-    offset_of,
     slopes,
 )
 from cloudtrainer.diffusion.msd import (
@@ -67,12 +62,17 @@ class Mobility:
         A row a class: fractions by particle and by frame, their difference, and the fraction by
         the slope of log MSD alone.
     fastest : DataFrame
-        The fastest tenth at the reference time, by particle and by frame, and what chance alone
-        makes of the fastest tenth of particles that are all alike.
+        The mean effective diffusivity of the fastest tenth at the reference time, by particle and
+        by frame: without the noise of single tracks, with its interval, or ``why_none``; as
+        observed, which noise makes too high; and what chance alone makes of the latter where all
+        particles are alike.
     msd : DataFrame
         ``lag_s`` and a column a particle, um^2; nothing is taken out.
     offset_um2, offset_from : float, str
         What was taken out of the MSD for the effective diffusivities, and where it is from.
+    blur_s : float
+        What was taken out of the time scales for motion blur, s: a third of the exposure, 0 where
+        that is unknown.
     reference_s : float
         The time scale of `fastest`, s.
     free : StokesEinstein or None
@@ -88,6 +88,7 @@ class Mobility:
     msd: pd.DataFrame
     offset_um2: float
     offset_from: str
+    blur_s: float
     reference_s: float
     free: StokesEinstein | None
     limits: TransportLimits
@@ -122,11 +123,12 @@ def mobility(
 ) -> Mobility:
     """Return effective diffusivities, fractions of transport and the fastest tenth.
 
-    The effective diffusivity of a track at the time scale t is ``(MSD(t) - offset) / (4 t)``.
-    Means weight each particle equally, or each by its number of frames: particles that move fast
-    leave the focal plane early and others come in their place, so that equal weights count them
-    too often (Wang et al. 2015, J. Control. Release 220, 37). Weighted by frames, a fraction is
-    that of the particles in a frame.
+    The effective diffusivity of a track at the time scale t is ``(MSD(t) - offset) / (4 (t -
+    exposure / 3))``: a third of the exposure is the motion blur of a Brownian particle, whatever
+    its D. Means weight each particle equally, or each by its number of frames: particles that move
+    fast leave the focal plane early and others come in their place, so that equal weights count
+    them too often (Wang et al. 2015, J. Control. Release 220, 37). Weighted by frames, a fraction
+    is that of the particles in a frame.
 
     Parameters
     ----------
@@ -135,7 +137,8 @@ def mobility(
     frame_interval_s, pixel_size_um : float
         Calibration.
     exposure_s : float, optional
-        Exposure of a frame, s, for the estimates of single tracks.
+        Exposure of a frame, s, for the motion blur; None: unknown, and no blur is taken out of the
+        time scales.
     time_scales_s : sequence of float
         Time scales, s; each is taken at the nearest whole number of frames.
     reference_s : float
@@ -148,8 +151,9 @@ def mobility(
         4 times its square. Without it, the offset is the MSD of the particles classed immobile
         (mean over lags of 1 to 3 frames, three particles or more); without them, that of the
         Brownian estimate of the ensemble, which where particles are caged also holds what they do
-        within a frame. One offset is taken for all tracks; motion blur, which lowers the effective
-        diffusivity by exposure / (3 t), is in the last of the three alone.
+        within a frame. One offset is taken for all tracks. Without an exposure the last of the
+        three holds the mean blur of the ensemble, which is too much for slow particles among fast
+        ones; with the other two, blur lowers effective diffusivities by exposure / (3 t).
     limits : TransportLimits, optional
         Where the classes part.
     estimates : DataFrame, optional
@@ -174,7 +178,7 @@ def mobility(
     check_time_scales(time_scales_s)
     check_time_scales((reference_s,))
     _check(frame_interval_s, pixel_size_um, localisation_error_um)
-    Calibration(frame_interval_s, pixel_size_um, exposure_s)
+    calibration = Calibration(frame_interval_s, pixel_size_um, exposure_s)
     free = None
     if not (temperature_K is None or particle_radius_um is None or viscosity_Pa_s is None):
         free = free_diffusion(
@@ -188,29 +192,28 @@ def mobility(
         tracks, longest, frame_interval_s=frame_interval_s, pixel_size_um=pixel_size_um
     )
     if estimates is None:
-        estimates = _estimates(tracks, frame_interval_s, pixel_size_um, exposure_s)
+        estimates = estimates_of(tracks, frame_interval_s, pixel_size_um, exposure_s)
     found = described(arrays, msd, frame_interval_s).merge(
         estimates[["particle", *_ESTIMATES]], on="particle", how="left"
     )
     found["class"], found["why_undetermined"] = classify(found, reference_s, limits)
     found["slope"] = slopes(msd, reference)
     found["class_by_slope"] = by_slope(found["slope"].to_numpy(), limits)
-    if localisation_error_um is not None:
-        offset, offset_from = 4 * localisation_error_um**2, "the localisation error given"
-    else:
-        offset, offset_from = offset_of(
-            msd, found["class"] == "immobile", tracks, frame_interval_s, pixel_size_um, exposure_s
-        )
-    too_large = localisation_error_um is not None and offset_exceeds(msd, offset)
+    offset = offset_of(
+        msd, found["class"] == "immobile", tracks, frame_interval_s, pixel_size_um, exposure_s,
+        localisation_error_um, seed,
+    )  # fmt: skip
+    too_large = localisation_error_um is not None and offset_exceeds(msd, offset.um2)
     reached = [lag for lag in wanted if lag <= len(msd.lag)]
     if reference > len(msd.lag) and reached:
         reference = reached[-1]
     effective = {
-        lag: effective_diffusivities(msd, lag, np.nan if too_large else offset)
+        lag: effective_diffusivities(msd, lag, replace(offset, um2=np.nan) if too_large else offset)
         for lag in sorted({*wanted, reference})
     }
     people = populations(found["frames"].to_numpy(np.float64), seed)
-    fastest = fastest_table(arrays, msd, effective[reference], people, reference, free, seed)
+    told = fastest_without_noise(arrays, effective[reference], found, people, calibration, seed)
+    fastest = fastest_table(arrays, msd, effective[reference], people, reference, told, free, seed)
     found["fastest_tenth"] = in_fastest_tenth(effective[reference])
     for lag in wanted:
         name = f"Deff_{lag * frame_interval_s:.3g}s"
@@ -227,8 +230,9 @@ def mobility(
         fractions=fractions,
         fastest=fastest.assign(time_scale_s=reference * frame_interval_s),
         msd=msd_table(msd),
-        offset_um2=offset,
-        offset_from=offset_from,
+        offset_um2=offset.um2,
+        offset_from=offset.origin,
+        blur_s=offset.blur_s,
         reference_s=reference * frame_interval_s,
         free=free,
         limits=limits,
@@ -237,8 +241,9 @@ def mobility(
             if too_large and localisation_error_um is not None
             else ()
         )
-        + not_positive(table, offset, offset_from)
-        + field_too_small(arrays, table, pixel_size_um)
+        + offset.warnings
+        + not_positive(table, offset.um2, offset.origin)
+        + field_too_small(arrays, table, pixel_size_um, seed)
         + doubts(
             found,
             effective[reference],
@@ -291,15 +296,3 @@ def _check(frame_interval_s: float, pixel_size_um: float, error_um: float | None
 
 def _lag(time_s: float, frame_interval_s: float) -> int:
     return max(1, round(time_s / frame_interval_s))
-
-
-def _estimates(
-    tracks: pd.DataFrame, frame_interval_s: float, pixel_size_um: float, exposure_s: float | None
-) -> pd.DataFrame:
-    parts = [
-        estimate(
-            tracks, frame_interval_s, pixel_size_um, exposure_s, per_track=True, interval="model"
-        )
-        for estimate in (estimate_diffusion, estimate_anomalous)
-    ]
-    return parts[0].merge(parts[1], on="particle", how="outer")

@@ -6,14 +6,12 @@ import pandas as pd
 from cloudtrainer.diffusion.mobility_tables import ends
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
-from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
+from cloudtrainer.diffusion.tracks import FloatArray
 
 # Shares of tracks from which on a reader must know of them.
 _WORTH_SAYING = 0.1
 # Weights that change a mean by less are of no matter to it.
 _WORTH_WEIGHING = 0.05
-# Share of an effective diffusivity that the border of the field may take unsaid.
-_WORTH_A_LARGER_FIELD = 0.02
 
 
 def error_too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str, ...]:
@@ -23,33 +21,6 @@ def error_too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str,
         f"times its square is {4 * error_um**2:.3g} um^2, and their MSD at the first lag "
         f"{msd.ensemble[0]:.3g} um^2. Effective diffusivities are not given; check the error and "
         "its unit.",
-    )
-
-
-def field_too_small(
-    arrays: TrackArrays, table: pd.DataFrame, pixel_size_um: float
-) -> tuple[str, ...]:
-    """Say at which time scale the displacements that lead out of the field are missed.
-
-    Of displacements of standard deviation s along an axis, those that begin and end within a field
-    of side L have a mean square that is smaller by the share ``sqrt(2 / pi) s / L``: one of length
-    d stays inside from the share 1 - d / L of all places. Told where the tracks say how far the
-    border is (`with_distance_to_border`).
-    """
-    if arrays.to_border is None or not len(arrays.position):
-        return ()
-    sides = np.ptp(arrays.position, axis=0) * pixel_size_um
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(2 * table["mean_by_frame"] * table["time_scale_s"])
-        missed = np.sqrt(2 / np.pi) * spread * np.mean(1 / sides)
-    far = missed > _WORTH_A_LARGER_FIELD
-    if not far.any():
-        return ()
-    first = table.loc[far, "time_scale_s"].iloc[0]
-    return (
-        f"Over {first:.3g} s, particles go so far that long displacements lead out of the field "
-        f"and are not seen: the effective diffusivity there is about {missed[far].iloc[0]:.0%} too "
-        "small, and more at longer times. Quote shorter times, or film a larger field.",
     )
 
 
@@ -83,10 +54,10 @@ def doubts(
         said.append(f"No track is long enough for an effective diffusivity at {named}.")
     short = ~np.isfinite(values)
     if len(found) and _WORTH_SAYING < short.mean() < 1:
-        quick = found.loc[short, "D"].median() / found.loc[~short, "D"].median()
+        theirs, others = found.loc[short, "D"].median(), found.loc[~short, "D"].median()
         than = ""
-        if quick > 0 and abs(quick - 1) > _WORTH_WEIGHING:
-            than = f"; their median D is {quick:.2g} times that of the others"
+        if theirs > 0 and others > 0 and abs(theirs / others - 1) > _WORTH_WEIGHING:
+            than = f"; their median D is {theirs / others:.2g} times that of the others"
         said.append(
             f"{short.sum()} of {len(found)} tracks are too short for the effective diffusivity at "
             f"{reference * frame_interval_s:.3g} s and are not in it{than}."

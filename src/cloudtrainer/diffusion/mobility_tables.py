@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cloudtrainer.diffusion.mobility_fastest import Fastest
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
@@ -81,6 +82,7 @@ def fastest_table(
     values: FloatArray,
     people: dict[str, Population],
     lag: int,
+    told: dict[str, Fastest],
     free: StokesEinstein | None,
     seed: int,
 ) -> pd.DataFrame:
@@ -89,16 +91,22 @@ def fastest_table(
     rows = []
     for weighting, population in people.items():
         (mean, _, _), _ = population.mean(values)
-        top = population.fastest(values)
+        one = told[weighting]
+        interval = (one.value, one.low, one.high)
+        observed = highest_tenth(values, population.weight)
         row: dict[str, object] = {
             "weighting": weighting,
             "particles": int(np.isfinite(values).sum()),
-            **_named("mean", top),
-            "over_mean_of_all": top[0] / mean if mean > 0 else np.nan,
-            "over_mean_of_all_by_chance": _by_chance(chance, population),
+            **_named("without_noise", interval),
+            "without_noise_over_mean": one.over_mean,
+            "why_none": one.reason,
+            "as_observed": observed,
+            "as_observed_over_mean": observed / mean if mean > 0 else np.nan,
+            "as_observed_over_mean_by_chance": _by_chance(chance, population),
         }
         if free is not None:
-            row |= _named("over_free", tuple(value / free.value for value in top))
+            row |= _named("without_noise_over_free", tuple(end / free.value for end in interval))
+            row["as_observed_over_free"] = observed / free.value
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -177,12 +185,17 @@ def long_table(
         add("fraction by slope alone", row, "particle", "by_slope_alone", "1")
     for row in fastest.to_dict("records"):
         what, weighting = "effective diffusivity, fastest 10 %", row["weighting"]
-        add(what, row, weighting, "mean", "um^2/s")
-        if "over_free" in row:
-            add("effective over free diffusivity, fastest 10 %", row, weighting, "over_free", "1")
-        add(f"{what}, over the mean of all", row, weighting, "over_mean_of_all", "1")
-        chance = f"{what}, over the mean of all, of particles that are all alike"
-        add(chance, row, weighting, "over_mean_of_all_by_chance", "1")
+        add(f"{what}, without noise", row, weighting, "without_noise", "um^2/s")
+        add(f"{what}, as observed", row, weighting, "as_observed", "um^2/s")
+        if "as_observed_over_free" in row:
+            over = "effective over free diffusivity, fastest 10 %"
+            add(f"{over}, without noise", row, weighting, "without_noise_over_free", "1")
+            add(f"{over}, as observed", row, weighting, "as_observed_over_free", "1")
+        ratio = f"{what}, over the mean of all"
+        add(f"{ratio}, without noise", row, weighting, "without_noise_over_mean", "1")
+        add(f"{ratio}, as observed", row, weighting, "as_observed_over_mean", "1")
+        alike = f"{ratio}, of particles that are all alike"
+        add(alike, row, weighting, "as_observed_over_mean_by_chance", "1")
     return pd.DataFrame(rows, columns=names)
 
 

@@ -1,14 +1,13 @@
-"""What the tracks of a population are: their effective diffusivities, slopes and offset."""
+"""What the tracks of a population are: their effective diffusivities and slopes."""
 
 import numpy as np
 import pandas as pd
 
+from cloudtrainer.diffusion.anomalous import estimate_anomalous
 from cloudtrainer.diffusion.coefficient import estimate_diffusion
+from cloudtrainer.diffusion.mobility_offset import Offset
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
-
-_FEWEST_IMMOBILE = 3
-OF_IMMOBILE = "immobile particles"
 
 
 def described(
@@ -27,31 +26,25 @@ def described(
     )
 
 
-def offset_of(
-    msd: MeanSquaredDisplacement,
-    immobile: pd.Series,
-    tracks: pd.DataFrame,
-    frame_interval_s: float,
-    pixel_size_um: float,
-    exposure_s: float | None,
-) -> tuple[float, str]:
-    """Return what is not motion in the MSD, um^2, and where it is from."""
-    chosen = immobile.to_numpy()
-    if chosen.sum() >= _FEWEST_IMMOBILE:
-        pairs = msd.pairs[chosen, :3]
-        sums = np.nan_to_num(msd.per_track[chosen, :3]) * pairs
-        return float(sums.sum() / pairs.sum()), f"the MSD of {chosen.sum()} {OF_IMMOBILE}"
-    D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, exposure_s, interval="model")
-    if np.isfinite(D.offset):
-        return D.offset, "the Brownian estimate of the ensemble"
-    return 0.0, "nothing: there is no estimate of it"
+def estimates_of(
+    tracks: pd.DataFrame, frame_interval_s: float, pixel_size_um: float, exposure_s: float | None
+) -> pd.DataFrame:
+    """Return D and alpha of single tracks with the intervals of their likelihoods."""
+    parts = [
+        estimate(
+            tracks, frame_interval_s, pixel_size_um, exposure_s, per_track=True, interval="model"
+        )
+        for estimate in (estimate_diffusion, estimate_anomalous)
+    ]
+    return parts[0].merge(parts[1], on="particle", how="outer")
 
 
-def effective_diffusivities(msd: MeanSquaredDisplacement, lag: int, offset: float) -> FloatArray:
+def effective_diffusivities(msd: MeanSquaredDisplacement, lag: int, offset: Offset) -> FloatArray:
     """Return the effective diffusivity of each track at a lag, um^2/s; NaN if none is so long."""
     if lag > len(msd.lag):
         return np.full(len(msd.particle), np.nan)
-    return np.asarray((msd.per_track[:, lag - 1] - offset) / (4 * msd.lag_time[lag - 1]))
+    time = msd.lag_time[lag - 1] - offset.blur_s
+    return np.asarray((msd.per_track[:, lag - 1] - offset.um2) / (4 * time))
 
 
 def slopes(msd: MeanSquaredDisplacement, reference: int) -> FloatArray:

@@ -68,21 +68,6 @@ class Population:
         low, high = np.percentile(middle(self.drawn[:, there][:, order]), (2.5, 97.5))
         return value, float(low), float(high)
 
-    def fastest(self, values: FloatArray) -> tuple[float, float, float]:
-        """Return the mean of the highest tenth of the weight, with its 95% bootstrap interval."""
-        there = np.isfinite(values)
-        if not there.any():
-            return _NONE
-        order = np.argsort(-values[there])
-        ordered, weight = values[there][order], self.weight[there][order]
-        value = highest_tenth(ordered, weight)
-        if len(ordered) < 2:
-            return value, float("nan"), float("nan")
-        drawn = self.drawn[:, there][:, order] * weight
-        replicates = _top(ordered, drawn[drawn.sum(axis=1) > 0])
-        low, high = np.percentile(replicates, (2.5, 97.5))
-        return value, float(low), float(high)
-
     def share(self, chosen: NDArray[np.bool_]) -> tuple[tuple[float, float, float], FloatArray]:
         """Return the share of the weight that is chosen, with its 95% interval, and replicates.
 
@@ -118,9 +103,15 @@ def populations(frames: FloatArray, seed: int) -> dict[str, Population]:
 
 
 def highest_tenth(values: FloatArray, weight: FloatArray) -> float:
-    """Return the mean of the highest tenth of the weight; all values are numbers."""
-    order = np.argsort(-values)
-    return float(_top(values[order], weight[order][None])[0])
+    """Return the mean of the highest tenth of the weight; values that are NaN do not enter."""
+    there = np.isfinite(values)
+    if not there.any():
+        return float("nan")
+    order = np.argsort(-values[there])
+    ordered, weight = values[there][order], weight[there][order]
+    after = np.cumsum(weight)
+    limit = TENTH * after[-1]
+    return float(np.clip(limit - (after - weight), 0, weight) @ ordered / limit)
 
 
 def percentiles(replicates: FloatArray) -> tuple[float, float]:
@@ -130,11 +121,3 @@ def percentiles(replicates: FloatArray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, (2.5, 97.5))
     return float(low), float(high)
-
-
-def _top(ordered: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the mean of the first tenth of the weight of descending values, for each row."""
-    after = np.cumsum(weights, axis=1)
-    limit = TENTH * after[:, -1:]
-    used = np.clip(limit - (after - weights), 0, weights)
-    return np.asarray(used @ ordered / limit[:, 0])
