@@ -16,6 +16,7 @@ from cloudtrainer.diffusion.diffusion_spread import (
 from cloudtrainer.diffusion.resample import bootstrap_error, student_quantile
 from cloudtrainer.diffusion.spread import FEWEST_PARTICLES, drawn
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
+from cloudtrainer.diffusion.unequal import degrees_of_freedom
 from cloudtrainer.diffusion.weighting import TENTH, Population
 
 # Bootstrap replicates, and iterations of the density, of which 16 to 2000 give a mean of the
@@ -119,7 +120,9 @@ def _fastest(
     with np.errstate(invalid="ignore", divide="ignore"):
         replicates = np.log(over[1:] * means[:_REPLICATES])
     replicates = replicates[np.isfinite(replicates)]
-    ratio = float(np.exp(student_quantile(len(row)) * bootstrap_error(replicates, len(row))))
+    weight = population.weight[row]
+    quantile = student_quantile(degrees_of_freedom(weight))
+    ratio = float(np.exp(quantile * bootstrap_error(replicates, weight)))
     return Fastest(value, value / ratio, value * ratio, float(over[0]))
 
 
