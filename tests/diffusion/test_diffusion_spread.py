@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cloudtrainer.diffusion import alpha_spread, diffusion_spread
-from cloudtrainer.diffusion.diffusion_spread import _mixing, _sums
+from cloudtrainer.diffusion.diffusion_spread import _mixing, independent_products
 from cloudtrainer.diffusion.tracks import track_arrays
 from cloudtrainer.errors import CalibrationError, ConfigError, LabelError
 
@@ -31,7 +31,9 @@ def test_sums_are_those_of_all_pairs_that_are_far_apart(stride):
             q[t] = ((d @ d + after @ after) / 8 + d @ after / 2) / stride
     pairs = [(t, u) for t in q for u in q if abs(t - u) >= 3 * stride]
     expected = [len(q), sum(q.values()), len(pairs), sum(q[t] * q[u] for t, u in pairs)]
-    np.testing.assert_allclose(_sums(track_arrays(tracks), stride)[0], expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        independent_products(track_arrays(tracks), stride)[0], expected, rtol=1e-9
+    )
 
 
 def test_particles_that_are_alike_have_no_spread(brownian_tracks):

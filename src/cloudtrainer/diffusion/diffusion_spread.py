@@ -241,7 +241,7 @@ def likelihoods_on_grid(
     """Return a grid of D, px^2 in a stride, the likelihood there of each track, and its weight.
 
     The likelihood has the shape (tracks, points) and is 1 at most; the weight goes with the number
-    of displacements and is 1 on average.
+    of displacements and is 1 on average. Without points where no track moves.
     """
     steps = steps_of(arrays, stride)
     fraction = calibration.exposure_fraction(stride)
@@ -249,6 +249,8 @@ def likelihoods_on_grid(
     single = fit_tracks(steps, R, None).D
     weight = steps.per_particle / steps.per_particle.mean()
     mean = float(np.average(single, weights=weight))
+    if not mean > 0:
+        return np.empty(0), np.empty((len(single), 0)), weight
     low = max(0.5 * float(np.quantile(single, 0.01)), mean * _LOWEST)
     grid = np.geomspace(low, 1.5 * float(single.max()), _POINTS)
     log_likelihood = likelihoods_of_tracks(steps, R, grid)

@@ -91,6 +91,9 @@ def fastest_without_noise(
         reason = f"fewer than {FEWEST_PARTICLES} tracks have 12 frames or more"
         return dict.fromkeys(people, Fastest(reason=reason))
     grid, likelihood, _ = likelihoods_on_grid(arrays.only(numbers), calibration, 1)
+    if not len(grid):
+        reason = "no track moves beyond its localisation error"
+        return dict.fromkeys(people, Fastest(reason=reason))
     row = (np.cumsum(arrays.lengths > 1) - 1)[numbers]
     return {
         weighting: _fastest(sums[numbers], grid, likelihood, values, row, population)
