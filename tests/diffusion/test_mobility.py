@@ -509,3 +509,21 @@ def test_displacements_that_lead_out_of_the_field_are_told():
     assert told == pytest.approx(missed, abs=0.035)
     quiet = mobility(seen, 1.0, 1.0, **made, estimates=known)
     assert not any("lead out" in said for said in quiet.warnings)
+
+
+def test_where_neighbouring_frames_are_not_independent_the_offset_is_that_of_long_displacements():
+    """Positions smoothed over frames, as by compression, lower the MSD by the same at long lags."""
+    rng = np.random.default_rng(13)
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    paths = [
+        np.column_stack([np.convolve(axis, kernel, "valid") for axis in brownian(rng, 150, 0.5).T])
+        for _ in range(60)
+    ]
+    tracks = table(rng, paths, 0.02)
+    found = {
+        stride: mobility(tracks, DT, PIXEL, time_scales_s=(0.3, 1.0), stride=stride).effective
+        for stride in (1, 5)
+    }
+    off = {stride: (one["mean_by_frame"] / 0.5 - 1).to_numpy() for stride, one in found.items()}
+    assert off[1][0] < -0.05
+    assert np.abs(off[5]).max() < 0.05

@@ -57,6 +57,7 @@ def transport_of(
         localisation_error_um=material.static_error_um,
         limits=limits,
         estimates=measured.particles,
+        stride=measured.diffusion.stride,
         seed=seed,
     )
     if tracked.specks:

@@ -119,6 +119,7 @@ def mobility(
     localisation_error_um: float | None = None,
     limits: TransportLimits | None = None,
     estimates: pd.DataFrame | None = None,
+    stride: int = 1,
     seed: int = 0,
 ) -> Mobility:
     """Return effective diffusivities, fractions of transport and the fastest tenth.
@@ -159,6 +160,9 @@ def mobility(
     estimates : DataFrame, optional
         ``particle, D, D_low, D_high, alpha, alpha_low, alpha_high`` of each particle, where they
         are known already; otherwise they are estimated.
+    stride : int
+        Frames of the displacements that the Brownian estimate of the offset rests on: more than 1
+        where positions of neighbouring frames are not independent (`check_model`).
     seed : int
         Of the bootstrap.
 
@@ -201,7 +205,7 @@ def mobility(
     found["class_by_slope"] = by_slope(found["slope"].to_numpy(), limits)
     offset = offset_of(
         msd, found["class"] == "immobile", tracks, frame_interval_s, pixel_size_um, exposure_s,
-        localisation_error_um, seed,
+        localisation_error_um, stride, seed,
     )  # fmt: skip
     too_large = localisation_error_um is not None and offset_exceeds(msd, offset.um2)
     reached = [lag for lag in wanted if lag <= len(msd.lag)]

@@ -45,6 +45,7 @@ def offset_of(
     pixel_size_um: float,
     exposure_s: float | None,
     localisation_error_um: float | None,
+    stride: int,
     seed: int,
 ) -> Offset:
     """Return what is not motion in the MSD of single tracks.
@@ -63,14 +64,16 @@ def offset_of(
         sums = np.nan_to_num(msd.per_track[chosen, :3]) * pairs
         origin = f"the MSD of {chosen.sum()} {OF_IMMOBILE}"
         return Offset(float(sums.sum() / pairs.sum()), origin, blur_s)
-    D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, exposure_s, interval="model")
+    D = estimate_diffusion(
+        tracks, frame_interval_s, pixel_size_um, exposure_s, interval="model", stride=stride
+    )
     if not np.isfinite(D.offset):
         return Offset(0.0, "nothing: there is no estimate of it", blur_s)
     if exposure_s is not None:
         return Offset(max(D.offset + 4 * D.value * blur_s, 0.0), _BROWNIAN, blur_s)
     if D.offset >= 0:
         return Offset(D.offset, _BROWNIAN)
-    D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, seed=seed)
+    D = estimate_diffusion(tracks, frame_interval_s, pixel_size_um, stride=stride, seed=seed)
     return Offset(D.offset, _BROWNIAN, warnings=_mixed(D.spread_ratio, D.offset))
 
 
