@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.arguments import is_number, listed, shown
+from cloudtrainer.arguments import is_number, listed, shown, whole_number
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.mobility_border import field_too_small
 from cloudtrainer.diffusion.mobility_doubts import doubts, error_too_large, not_positive
@@ -175,6 +175,7 @@ def mobility(
     ConfigError
         A time scale is not positive, or there is none.
     """
+    stride = whole_number("stride", stride, "frames", least=1)
     limits = TransportLimits() if limits is None else limits
     if not isinstance(limits, TransportLimits):
         raise ConfigError(f"limits is {shown(limits)}: give TransportLimits, or None")
