@@ -12,9 +12,11 @@ import pytest
 from bright_spots import brownian_tracks, spots_video
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.analysis.material import Material, MaterialFindings
+from cloudtrainer.analysis.material_report import material_methods
 from cloudtrainer.analysis.transport import _from_long_lags
 from cloudtrainer.analysis.workbook import write_workbook
-from cloudtrainer.diffusion import BOLTZMANN
+from cloudtrainer.diffusion import BOLTZMANN, free_diffusion
 from cloudtrainer.errors import CalibrationError, ConfigError
 
 CALIBRATION = {"pixel_size_um": 0.1, "frame_interval_s": 0.01}
@@ -343,3 +345,15 @@ def test_no_text_becomes_a_formula_or_breaks_the_workbook(tmp_path, text):
     assert len(sheet["A2"].value) <= 32767
     assert sheet["A1"].data_type == "s"
     assert [sheet["B2"].value, sheet["B3"].value, sheet["A3"].value] == [None, None, None]
+
+
+def test_the_methods_state_all_that_the_free_value_and_the_moduli_rest_on():
+    given = Material(temperature_K=300.0, particle_radius_um=0.25, viscosity_Pa_s=9e-4)
+    moduli = SimpleNamespace(offset_um2=0.0123, exposure_s=0.01)
+    free, said = material_methods(
+        MaterialFindings(given, free=free_diffusion(300.0, 0.25, 9e-4), moduli=moduli)
+    )
+    assert "D = 0.9766 µm²/s" in free
+    assert "at 300 K, a particle radius of 0.25 µm and a viscosity of 0.0009 Pa s." in free
+    assert "at 300 K and a particle radius of 0.25 µm" in said
+    assert said.endswith("an offset of 0.0123 µm² taken out and motion blur put back.")

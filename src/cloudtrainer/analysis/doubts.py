@@ -7,12 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cloudtrainer.diffusion import AnomalousEstimate, Check, DiffusionSpread, Estimate, Motion
+from cloudtrainer.diffusion.estimate import PARTICLES_DIFFER
 from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
 
 BoolArray = NDArray[np.bool_]
 
-# An ensemble interval this much wider than the likelihood's says that the particles differ.
-_SPREAD_WARNING = 1.5
 # The spread of D is that of the longer tracks; from here on those that are left out matter.
 _MUCH_LEFT_OUT = 0.25
 # A track is stuck if its D is not told from 0, and surely less than this share of that of all.
@@ -71,7 +70,7 @@ def reservations(diffusion: Estimate, motion: Motion, anomalous: AnomalousEstima
             "of the frame that the long ones lead out of it and are not seen: D and alpha are too "
             "small. Film a larger field, or faster."
         )
-    if diffusion.stride == 1 and diffusion.spread_ratio > _SPREAD_WARNING:
+    if diffusion.stride == 1 and diffusion.spread_ratio > PARTICLES_DIFFER:
         warnings.append(
             f"The particles differ: the standard error over particles is "
             f"{diffusion.spread_ratio:.1f} times that of identical particles. D is the mean over "

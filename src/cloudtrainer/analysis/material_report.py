@@ -108,22 +108,42 @@ def material_table(material: MaterialFindings) -> tuple[ReportTable, ...]:
 def material_methods(material: MaterialFindings) -> list[str]:
     """Return sentences for the methods of a paper."""
     parts = []
-    found, free = material.from_diffusion, material.free
+    found, free, moduli = material.from_diffusion, material.free, material.moduli
     if found is not None and free is None:
         parts.append(
             f"The {found.quantity} followed from D by the Stokes-Einstein relation at "
-            f"{material.given.temperature_K:.5g} K"
+            f"{_conditions(material)}"
             + (f": the {_HARMONIC[found.quantity]}." if found.quantity in _HARMONIC else ".")
         )
-    if material.moduli is not None:
+    if free is not None:
+        parts.append(
+            f"In the free medium such a particle would have D = {free.value:.4g} µm²/s by the "
+            f"Stokes-Einstein relation, at {_conditions(material)}."
+        )
+    if moduli is not None:
         parts.append(
             "G' and G'' were computed from the mean squared displacement by the generalised "
             "Stokes-Einstein relation (Mason & Weitz 1995, Phys. Rev. Lett. 74, 1250), transformed "
-            "as by Evans et al. 2009 (Phys. Rev. E 80, 012501)"
+            "as by Evans et al. 2009 (Phys. Rev. E 80, 012501), at "
+            f"{material.given.temperature_K:.5g} K and a particle radius of "
+            f"{material.given.particle_radius_um:.4g} µm"
             + (
-                f", an offset of {material.moduli.offset_um2:.3g} µm² taken out."
-                if material.moduli.offset_um2
-                else ", nothing taken out of it."
+                f", an offset of {moduli.offset_um2:.3g} µm² taken out"
+                if moduli.offset_um2
+                else ", nothing taken out of it"
             )
+            + (" and motion blur put back." if moduli.exposure_s else ".")
         )
     return parts
+
+
+def _conditions(material: MaterialFindings) -> str:
+    """Return temperature, radius and viscosity, as far as they were given."""
+    given = material.given
+    said = [f"{given.temperature_K:.5g} K"]
+    if given.particle_radius_um is not None:
+        said.append(f"a particle radius of {given.particle_radius_um:.4g} µm")
+    if given.viscosity_Pa_s is not None:
+        said.append(f"a viscosity of {given.viscosity_Pa_s:.4g} Pa s")
+    *most, last = said
+    return f"{', '.join(most)} and {last}" if most else last

@@ -7,6 +7,8 @@ import numpy as np
 
 # How an interval is asked for: over particles drawn anew, or by the likelihood.
 Interval = Literal["bootstrap", "model"]
+# From this ratio of the two standard errors of an ensemble on, its particles differ.
+PARTICLES_DIFFER = 1.5
 
 
 @dataclass(frozen=True)

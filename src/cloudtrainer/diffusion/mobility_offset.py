@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 
 from cloudtrainer.diffusion.coefficient import estimate_diffusion
+from cloudtrainer.diffusion.estimate import PARTICLES_DIFFER
 from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 
 _FEWEST_IMMOBILE = 3
 _BROWNIAN = "the Brownian estimate of the ensemble"
 OF_IMMOBILE = "immobile particles"
-# As in the estimate of D: from here on its errors say that the particles differ.
-_DIFFERENT = 1.5
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def offset_of(
 
 def _mixed(spread_ratio: float, offset_um2: float) -> tuple[str, ...]:
     """Say that one offset with motion blur does not fit particles that differ."""
-    if not spread_ratio > _DIFFERENT:
+    if not spread_ratio > PARTICLES_DIFFER:
         return ()
     return (
         f"The offset of the MSD is negative ({offset_um2:.3g} um^2) from motion blur, and the "

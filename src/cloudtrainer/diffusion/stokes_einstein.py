@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from cloudtrainer.arguments import is_number, shown
-from cloudtrainer.diffusion.estimate import Estimate
+from cloudtrainer.diffusion.estimate import PARTICLES_DIFFER, Estimate
 from cloudtrainer.diffusion.resample import NORMAL_95
 from cloudtrainer.diffusion.spread import Spread
 from cloudtrainer.errors import CalibrationError
@@ -16,8 +16,6 @@ _CUBIC_UM = 1e-18
 _WIDE_RANGE_K = (200.0, 500.0)
 # From here on the series of Faxen is off by more than 1%.
 _NEAREST = 0.8
-# An interval over particles this much wider than the likelihood's says that they differ.
-_SPREAD_RATIO = 1.5
 _MEANS = {
     "hydrodynamic radius": "if they differ in size, the hydrodynamic radius is their harmonic "
     "mean, 1/<1/a>, about {percent:.2g}% below their mean radius, and its interval is that of the "
@@ -310,7 +308,7 @@ def _where_particles_differ(quantity: str, D: Estimate, spread: Spread | None) -
             f"The particles differ in D (standard deviation over mean {spread}): "
             + _MEANS[quantity].format(percent=percent),
         )
-    if D.spread_ratio > _SPREAD_RATIO:
+    if D.spread_ratio > PARTICLES_DIFFER:
         return (
             "The particles differ in D by more than chance: viscosity, radius or both are not one "
             "number here; look at the distribution of D.",

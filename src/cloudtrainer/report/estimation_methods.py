@@ -231,7 +231,8 @@ def _intervals(summary: Summary, singles: Sequence[Summary], references: Referen
         if how.startswith("bootstrap"):
             text = (
                 f"The 95% interval of {of} is from {REPLICATES} bootstrap samples of the tracks "
-                f"{references.cite('efron')}, with Student's t"
+                f"{references.cite('efron')}, with Student's t, allowing for tracks of unequal "
+                f"length {references.cite('mackinnon', 'bell')}"
             )
             if D is not None and "D" in of:
                 text += (

@@ -2,6 +2,7 @@
 
 PAPERS = {
     "backlund": "M. P. Backlund, R. Joyner and W. E. Moerner, Phys. Rev. E 91, 062716 (2015)",
+    "bell": "R. M. Bell and D. F. McCaffrey, Surv. Methodol. 28, 169 (2002)",
     "berglund": "A. J. Berglund, Phys. Rev. E 82, 011917 (2010), doi:10.1103/PhysRevE.82.011917",
     "crocker": "J. C. Crocker and D. G. Grier, J. Colloid Interface Sci. 179, 298 (1996), "
     "doi:10.1006/jcis.1996.0217",
@@ -9,6 +10,7 @@ PAPERS = {
     "hall": "P. Hall, J. R. Stat. Soc. B 54, 221 (1992)",
     "kruskal": "W. H. Kruskal and W. A. Wallis, J. Am. Stat. Assoc. 47, 583 (1952), "
     "doi:10.1080/01621459.1952.10483441",
+    "mackinnon": "J. G. MacKinnon and H. White, J. Econometrics 29, 305 (1985)",
     "mandelbrot": "B. B. Mandelbrot and J. W. Van Ness, SIAM Rev. 10, 422 (1968), "
     "doi:10.1137/1010093",
     "michalet": "X. Michalet and A. J. Berglund, Phys. Rev. E 85, 061916 (2012), "

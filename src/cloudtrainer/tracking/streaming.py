@@ -113,7 +113,7 @@ def link_parquet(
         with replacing(tracks) as unfinished:
             written = _write(_linked(joined, linker, lengths), joined, unfinished)
     except OSError as error:
-        raise LabelError(f"{tracks}: cannot be written ({_why(error)}).") from None
+        raise LabelError(f"{tracks}: cannot be written ({error.strerror or error}).") from None
     return LinkedFile(
         source.rows,
         written,
@@ -264,8 +264,4 @@ def _check_place(detections: Path, tracks: Path, *, overwrite: bool) -> None:
         if not tracks.parent.is_dir():
             raise LabelError(f"{tracks}: cannot be written (no such folder).")
     except OSError as error:
-        raise LabelError(f"{tracks}: cannot be written ({_why(error)}).") from None
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+        raise LabelError(f"{tracks}: cannot be written ({error.strerror or error}).") from None
