@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cloudtrainer.diffusion import BOLTZMANN, shear_moduli
+from cloudtrainer.diffusion import BOLTZMANN, estimate_diffusion, shear_moduli
 from cloudtrainer.diffusion.compliance import ComplianceTransform
 from cloudtrainer.diffusion.moduli_lags import spread_lags
 from cloudtrainer.errors import CalibrationError, ConfigError
@@ -168,6 +168,30 @@ def test_few_long_tracks_among_short_ones_end_the_lags():
     said = " ".join(forced.warnings)
     assert "hold no track that reaches the longest lags" in said
     assert "below the offset" not in said
+
+
+def test_positions_that_are_not_independent_are_kept_out_of_the_moduli_by_the_shortest_lag():
+    """Smoothed over five frames, as by compression, water looks elastic at the shortest lags."""
+    tracks = brownian(sigma=0.01)
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    smooth = pd.concat(
+        pd.DataFrame({name: np.convolve(one[name], kernel, "valid") for name in ("x", "y")}).assign(
+            particle=particle, frame=lambda table: np.arange(len(table))
+        )
+        for particle, one in tracks.groupby("particle")
+    )
+    long = estimate_diffusion(smooth, 0.01, 0.1, interval="model", stride=5)
+    found = {
+        least: shear_moduli(
+            smooth, 0.01, 0.1, offset_um2=long.offset, min_lag=least, exposure_s=0.0, **BEADS
+        )
+        for least in (1, 5)
+    }
+    at_the_top = {least: one.storage[-3:] / one.loss[-3:] for least, one in found.items()}
+    assert at_the_top[1].mean() > 0.4
+    assert abs(at_the_top[5].mean()) < 0.15
+    assert found[5].angular_frequency.max() < found[1].angular_frequency.max() / 4
+    assert not any("no larger than the offset" in said for said in found[5].warnings)
 
 
 def test_no_tracks_have_no_moduli():

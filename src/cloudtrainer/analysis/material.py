@@ -174,6 +174,7 @@ def material_findings(
     moduli = None
     if radius is not None:
         size = radius
+        stride = measured.diffusion.stride
         known, said = _offset(material.static_error_um, immobile_offset_um2, measured)
 
         def find_moduli() -> ShearModuli:
@@ -185,10 +186,16 @@ def material_findings(
                 temperature_K=temperature,
                 radius_um=size,
                 exposure_s=source.exposure_s,
+                min_lag=stride,
                 seed=seed,
                 **known,
             )
 
+        if stride > 1:
+            said += (
+                f"lags under {stride} frames are left out, as for D: positions of neighbouring "
+                "frames are not independent, which looks like elasticity.",
+            )
         moduli = _attempt("G' and G''", find_moduli, warnings)
         if moduli is not None:
             warnings += [f"G' and G'': {one}" for one in (*said, *moduli.warnings)]

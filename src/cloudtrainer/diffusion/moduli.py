@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cloudtrainer.arguments import is_number
+from cloudtrainer.arguments import is_number, whole_number
 from cloudtrainer.diffusion.blur import MotionBlur
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.compliance import ComplianceTransform
@@ -105,6 +105,7 @@ def shear_moduli(
     static_error_um: float | None = None,
     offset_um2: float | None = None,
     offset_error_um2: float = 0.0,
+    min_lag: int = 1,
     max_lag: int | None = None,
     seed: int = 0,
 ) -> ShearModuli:
@@ -139,6 +140,9 @@ def shear_moduli(
         out, and a warning says so.
     offset_error_um2 : float
         Standard error of `offset_um2`: the intervals allow for it.
+    min_lag : int
+        Shortest lag, frames: more than 1 where positions of neighbouring frames are not independent
+        (`check_model`), which looks like elasticity.
     max_lag : int, optional
         Longest lag, frames; default: a quarter of the longest track, as far as ten tracks or, of
         few, half as many as at the shortest lag reach, each counted by its pairs of positions.
@@ -164,6 +168,7 @@ def shear_moduli(
         if not (is_number(value) and value > 0):
             raise CalibrationError(f"{name} {value!r}: must be above 0")
     Calibration(frame_interval_s, pixel_size_um, exposure_s)
+    min_lag = whole_number("min_lag", min_lag, "frames", least=1)
     offset = offset_of(
         stuck, static_error_um, offset_um2, offset_error_um2, frame_interval_s, pixel_size_um, seed
     )
@@ -179,7 +184,7 @@ def shear_moduli(
             f"their MSD at the first lag is {msd.ensemble[0]:.3g} um^2; check the error and its "
             "unit"
         )
-    lags = usable_lags(msd, offset.value, max_lag)
+    lags = usable_lags(msd, offset.value, min_lag, max_lag)
     sums = np.nan_to_num(msd.per_track[:, lags - 1]) * msd.pairs[:, lags - 1]
     pairs = msd.pairs[:, lags - 1].astype(np.float64)
     transform = ComplianceTransform((lags * frame_interval_s).astype(np.float64))
@@ -242,7 +247,7 @@ def shear_moduli(
         exposure_s=exposure_s if offset.told else None,
         possible_blur=possible,
         particles=len(sums),
-        warnings=about_offset(msd, lags, offset.value, told=offset.told)
+        warnings=about_offset(msd, lags, offset.value, min_lag, told=offset.told)
         + about_blur(transform.angular_frequency, possible, hidden_share, missing=unknown)
         + about_speed(
             transform.time,

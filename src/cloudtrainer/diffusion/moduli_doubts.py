@@ -22,7 +22,7 @@ _MOST_HIDDEN = 2 / 3
 
 
 def about_offset(
-    msd: MeanSquaredDisplacement, lags: IntArray, offset: float, *, told: bool
+    msd: MeanSquaredDisplacement, lags: IntArray, offset: float, min_lag: int, *, told: bool
 ) -> tuple[str, ...]:
     """Say where localisation error makes up much of the MSD, or was not taken out."""
     said = []
@@ -38,7 +38,7 @@ def about_offset(
             f"At lags up to {msd.lag_time[lags[hidden].max() - 1]:.3g} s more than half of the MSD "
             "is localisation error: the moduli there rest on a small difference."
         )
-    if lags[0] > 1:
+    if lags[0] > min_lag:
         said.append(
             f"The MSD of lags under {lags[0]} frames is no larger than the offset: they are left "
             "out."

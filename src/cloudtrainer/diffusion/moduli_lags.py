@@ -30,12 +30,15 @@ def tracks_behind(msd: MeanSquaredDisplacement) -> FloatArray:
     return np.asarray(pairs.sum(0) ** 2 / np.where(squares > 0, squares, 1.0))
 
 
-def usable_lags(msd: MeanSquaredDisplacement, offset: float, max_lag: int | None) -> IntArray:
+def usable_lags(
+    msd: MeanSquaredDisplacement, offset: float, min_lag: int, max_lag: int | None
+) -> IntArray:
     """Return the lags to use, in frames.
 
-    The shortest are left out where the offset explains their MSD. Up to `max_lag`, or without it a
-    quarter of the longest track, as far as there are tracks enough: the MSD of a few long tracks
-    among many short ones is theirs alone, and their scatter cannot be told.
+    Those below `min_lag` are left out, and the shortest where the offset explains their MSD. Up to
+    `max_lag`, or without it a quarter of the longest track, as far as there are tracks enough: the
+    MSD of a few long tracks among many short ones is theirs alone, and their scatter cannot be
+    told.
 
     Raises
     ------
@@ -50,6 +53,7 @@ def usable_lags(msd: MeanSquaredDisplacement, offset: float, max_lag: int | None
         short = np.flatnonzero(behind < least)
         few = longest - int(short[0]) if len(short) else 0
     lags = spread_lags(longest - few)
+    lags = np.append(min_lag, lags[lags > min_lag])
     hidden = np.flatnonzero(~(msd.ensemble[lags - 1] > offset))
     kept = lags[hidden.max() + 1 :] if len(hidden) else lags
     if len(kept) < _LEAST_LAGS:
@@ -60,7 +64,8 @@ def usable_lags(msd: MeanSquaredDisplacement, offset: float, max_lag: int | None
             else ""
         )
         raise ConfigError(
-            f"the longest track gives {len(msd.lag)} lags, of which {len(kept)} can be used: "
+            f"the longest track gives {len(msd.lag)} lags, of which {len(kept)} can be used"
+            f"{f' from {min_lag} frames on' if min_lag > 1 else ''}: "
             f"moduli need tracks of 30 frames or more, and an MSD above the offset{why}"
         )
     return kept
