@@ -13,7 +13,8 @@ blurred over the exposure by 8 positions a frame where it is full; some particle
   through the first 10 lags of the MSD. Its network is replaced by a threshold at 4 noise standard
   deviations of the smoothed frame.
 
-Bias and standard deviation over the repeats as a share of D, the share of intervals that hold it,
+Bias and standard deviation over the repeats as a share of D ("as linked": before what links took of
+it, told from simulated particles, was put back), the share of intervals that hold it,
 and the search range over half of the median distance to the nearest neighbour: above 1 swaps are
 likely, and the share of repeats that were warned of it is shown. Of stuck particles D is that of
 the mobile ones. "anomalous" is the share of repeats whose motion, Brownian throughout, was called
@@ -152,6 +153,7 @@ def one_video(seed: int, cell: Cell) -> dict[str, float]:
     D, alpha = found.diffusion, found.anomalous.alpha
     return {
         "ours": D.value / cell.D,
+        "as_linked": D.value * (1 - D.links_lost) / cell.D,
         "held": D.low <= cell.D <= D.high,
         "half_width": (D.high - D.low) / (2 * cell.D),
         "warned": any(CROWDED in said for said in (*tracked.warnings, *found.warnings)),
@@ -169,6 +171,7 @@ def measured(cell: Cell, number: int, count: int, repeats: Repeats) -> dict[str,
     return {
         "bias": videos["ours"].mean() - 1,
         "bias_error": videos["ours"].sem(),
+        "as_linked": videos["as_linked"].mean() - 1,
         "standard_deviation": videos["ours"].std(),
         "half_width": videos["half_width"].mean(),
         "held": videos["held"].mean(),
@@ -189,8 +192,8 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="*", default=range(len(CELLS)))
     asked = parser.parse_args()
     print(
-        "D      particles photons exposure stuck | bias          sd    half width  held | alpha  "
-        "held  anomalous | range/half distance, warned | v3.0 bias, sd"
+        "D      particles photons exposure stuck | bias          as linked    sd    half width  "
+        "held | alpha  held  anomalous | range/half distance, warned | v3.0 bias, sd"
     )
     rows = []
     with Repeats() as repeats:
@@ -201,7 +204,8 @@ def main() -> None:
             print(
                 f"{cell.D:<6} {cell.particles:9d} {cell.photons:7.0f} "
                 f"{'full' if cell.full_exposure else 'short':>8} {cell.stuck:5.0%} | "
-                f"{row['bias']:+6.1%} ± {row['bias_error']:4.1%} {row['standard_deviation']:5.1%} "
+                f"{row['bias']:+6.1%} ± {row['bias_error']:4.1%}  {row['as_linked']:+6.1%} "
+                f"{row['standard_deviation']:9.1%} "
                 f"{row['half_width']:6.1%} {row['held']:10.0%} | {row['alpha']:5.3f} "
                 f"{row['alpha_held']:5.0%} {row['anomalous']:5.0%}      | {row['crowding']:8.2f} "
                 f"{row['warned']:10.0%}           | {row['version_3_bias']:+6.1%} "

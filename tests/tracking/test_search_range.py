@@ -181,7 +181,7 @@ def test_a_range_chosen_by_hand_is_doubted_where_it_cuts_steps_or_reaches_neighb
     assert search_range_doubts(12.0, measured) == ()
     # A cut at two standard deviations: u = 2, 2 exp(-2) / (1 - exp(-2)) = 31% of D.
     (cut,) = search_range_doubts(4.0, measured)
-    assert "too small by about 31%" in cut
+    assert "takes about 31% of D" in cut
     (possible,) = search_range_doubts(30.0, measured)
     assert "0.6 times the distance" in possible
     assert "possible" in possible

@@ -14,6 +14,7 @@ from cloudtrainer.analysis.doubts import (
     stuck_warning,
 )
 from cloudtrainer.analysis.fragments import fragments_warning
+from cloudtrainer.analysis.lost_links import LostLinks, lost_links
 from cloudtrainer.analysis.source import Source
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
@@ -60,7 +61,7 @@ class Measurement:
     msd : MeanSquaredDisplacement
         Of each track and of the ensemble.
     diffusion : Estimate
-        D; from long lags where the model failed at short ones.
+        D; from long lags where the model failed at short ones, and with what links took of it.
     short_lag_diffusion : Estimate or None
         D from all displacements, where `diffusion` is from long lags.
     moving_diffusion : Estimate or None
@@ -70,6 +71,9 @@ class Measurement:
         Tracks that `moving_diffusion` is without.
     long_lags_frames : tuple of int
         The lags whose D lies in the interval of `diffusion`, where that is from long lags.
+    lost : LostLinks
+        What links took of `diffusion`, `short_lag_diffusion` and `moving_diffusion`, and of nothing
+        else has been put back.
     anomalous : AnomalousEstimate
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
@@ -102,6 +106,7 @@ class Measurement:
     moving_diffusion: Estimate | None
     stuck: int
     long_lags_frames: tuple[int, ...]
+    lost: LostLinks
     anomalous: AnomalousEstimate
     motion: Motion
     spread: DiffusionSpread
@@ -143,13 +148,19 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()
-    warnings = [check.sentence for check in failed]
     if any(check.long_lags_help for check in failed):
         at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
         from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
             diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
             lags = tuple(one.stride for one in at_lags if np.isfinite(one.value))
+    spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+    to_px = (1 / (pixel or 1.0), interval or 1.0)
+    lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings)
+    diffusion, short = lost.put_back(diffusion), lost.put_back(short)
+    warnings = [check.sentence for check in failed]
+    if any(check.long_lags_help for check in failed):
+        if stride > 1:
             warnings.append(
                 f"D and alpha are therefore taken from displacements over {stride} frames, "
                 f"which gives D = {diffusion}; all displacements would give {short}."
@@ -166,13 +177,13 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     warnings += [*oddities(tracks), *reservations(diffusion, motion, anomalous)]
     parted = fragments_warning(tracks, settings.memory_frames, seed)
     warnings += [parted] if parted else []
-    spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
+    warnings += [lost.warning] if lost.warning else []
     warnings += spread_reservations(spread, checks)
     particles = _particles(tracks, source, stride)
     stuck = particles.loc[stuck_tracks(particles, diffusion), "particle"]
     moving = None
     if len(stuck):
-        moving = diffusion_at(stride, tracks[~tracks["particle"].isin(stuck)])
+        moving = lost.put_back(diffusion_at(stride, tracks[~tracks["particle"].isin(stuck)]))
         said = stuck_warning(diffusion, moving, len(stuck), len(particles))
         moving = moving if said else None
         warnings += [said] if said else []
@@ -191,7 +202,8 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         )
     if tracked.left_out:
         idle = idle_tracks(diffusion, tracks["particle"].nunique())
-        everything = diffusion_at(stride, subtract_drift(tracked.linked, settings.drift).tracks)
+        linked = subtract_drift(tracked.linked, settings.drift).tracks
+        everything = lost.put_back(diffusion_at(stride, linked))
         warnings.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
             f"{tracked.why_left_out}. With them D would be {everything}. "
@@ -206,6 +218,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         moving_diffusion=moving,
         stuck=len(stuck) if moving is not None else 0,
         long_lags_frames=lags,
+        lost=lost,
         anomalous=anomalous,
         motion=motion,
         spread=spread,

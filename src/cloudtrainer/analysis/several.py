@@ -160,6 +160,7 @@ def _mean(estimates: list[Estimate], *, comparable: bool, positive: bool) -> Est
         localisation_error=None,
         stride=good[0].stride if len({estimate.stride for estimate in good}) == 1 else 1,
         near_border=float(np.mean([estimate.near_border for estimate in good])),
+        links_lost=float(np.mean([estimate.links_lost for estimate in good])),
         particles=sum(estimate.particles for estimate in good),
         displacements=sum(estimate.displacements for estimate in good),
     )

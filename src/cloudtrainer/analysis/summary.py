@@ -149,6 +149,7 @@ def estimate_entry(estimate: Estimate) -> dict[str, Any] | None:
         "interval": estimate.interval,
         "stride_frames": estimate.stride,
         "near_border": estimate.near_border,
+        "links_lost": estimate.links_lost,
         "unit": estimate.unit,
         "model_standard_error": estimate.model_standard_error,
         "particles": estimate.particles,

@@ -53,6 +53,9 @@ class Estimate:
         Share of the tracks' displacements that begin near the border of the field of view. They are
         left out (`with_distance_to_border`), unless they are more than three quarters; 0 where it
         is not known where the border is.
+    links_lost : float
+        Share of D that linking took, because particles that came close were exchanged; it has been
+        put back into `value` and the interval. 0 where nothing was, and for other quantities.
     reason : str or None
         Why there is no estimate.
     """
@@ -73,6 +76,7 @@ class Estimate:
     degrees_of_freedom: float = float("inf")
     stride: int = 1
     near_border: float = 0.0
+    links_lost: float = 0.0
     reason: str | None = None
 
     @property

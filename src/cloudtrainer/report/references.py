@@ -7,6 +7,7 @@ PAPERS = {
     "crocker": "J. C. Crocker and D. G. Grier, J. Colloid Interface Sci. 179, 298 (1996), "
     "doi:10.1006/jcis.1996.0217",
     "efron": "B. Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552",
+    "gourieroux": "C. Gourieroux, A. Monfort and E. Renault, J. Appl. Econometrics 8, S85 (1993)",
     "hall": "P. Hall, J. R. Stat. Soc. B 54, 221 (1992)",
     "kruskal": "W. H. Kruskal and W. A. Wallis, J. Am. Stat. Assoc. 47, 583 (1952), "
     "doi:10.1080/01621459.1952.10483441",

@@ -4,7 +4,7 @@ from cloudtrainer.tracking.clock import FrameClock, number_frames
 from cloudtrainer.tracking.drift import Drift, subtract_drift
 from cloudtrainer.tracking.filters import filter_tracks
 from cloudtrainer.tracking.linking import link_detections, track_particles
-from cloudtrainer.tracking.missed import missed_while_moving
+from cloudtrainer.tracking.missed import GapSteps, gap_steps, missed_while_moving
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import (
     SearchRange,
@@ -18,11 +18,13 @@ from cloudtrainer.tracking.streaming import LinkedFile, link_parquet
 __all__ = [
     "Drift",
     "FrameClock",
+    "GapSteps",
     "LinkedFile",
     "SearchRange",
     "SmearedJoined",
     "StaticSpecks",
     "filter_tracks",
+    "gap_steps",
     "join_smeared",
     "link_detections",
     "link_parquet",

@@ -1,5 +1,7 @@
 """Whether particles are missed where they move most, which makes D too small."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -11,13 +13,38 @@ _LEAST_GAPS, _LEAST_SHARE = 20, 0.005
 _LONGER = 1.25
 
 
-def missed_while_moving(tracks: pd.DataFrame) -> str | None:
-    """Say, in a sentence, that steps across gaps are longer than others; None if they are not.
+@dataclass(frozen=True)
+class GapSteps:
+    """Steps across gaps, beside those between consecutive frames.
+
+    Attributes
+    ----------
+    ratio, error
+        Mean square of a step per frame across gaps, over that between consecutive frames, and the
+        standard error of that; 1 and 0 where there are none.
+    gaps, steps
+        How many steps are across gaps, and how many there are.
+    """
+
+    ratio: float
+    error: float
+    gaps: int
+    steps: int
+
+    @property
+    def are_longer(self) -> bool:
+        """Whether particles are missed where they move most."""
+        enough = self.gaps >= max(_LEAST_GAPS, _LEAST_SHARE * self.steps)
+        return enough and self.ratio - 2 * self.error >= _LONGER
+
+
+def gap_steps(tracks: pd.DataFrame) -> GapSteps:
+    """Compare the steps across gaps with the others.
 
     The mean square of a step grows with the frames it takes. Where it is larger per frame across
     gaps than between consecutive frames, particles were missed because they moved: smeared by
-    their motion during the exposure. The longest steps are then lost, and D is too small. (By
-    chance, and where the search range cuts steps off, those across gaps are shorter, not longer.)
+    their motion during the exposure. (By chance it is 1, or 1.2 where the exposure is as long as
+    the frame interval; where the search range cuts steps off, those across gaps are shorter.)
 
     Parameters
     ----------
@@ -39,18 +66,36 @@ def missed_while_moving(tracks: pd.DataFrame) -> str | None:
     squared = (step["x"] ** 2 + step["y"] ** 2).to_numpy()
     within = step["particle"].to_numpy() == 0
     consecutive, across = within & (passed == 1), within & (passed > 1)
-    gaps = int(across.sum())
-    if gaps < max(_LEAST_GAPS, _LEAST_SHARE * within.sum()) or not consecutive.any():
-        return None
-    usual = float(squared[consecutive].mean())
+    gaps, steps = int(across.sum()), int(within.sum())
+    usual = float(squared[consecutive].mean()) if consecutive.any() else 0.0
+    if gaps < 2 or usual == 0:
+        return GapSteps(1.0, 0.0, gaps, steps)
     missed = squared[across] / passed[across]
-    ratio = float(missed.mean()) / usual if usual > 0 else 1.0
-    error = float(missed.std(ddof=1)) / np.sqrt(gaps) / usual if usual > 0 else 0.0
-    if ratio - 2 * error < _LONGER:
+    error = float(missed.std(ddof=1)) / np.sqrt(gaps) / usual
+    return GapSteps(float(missed.mean()) / usual, float(error), gaps, steps)
+
+
+def missed_while_moving(tracks: pd.DataFrame) -> str | None:
+    """Say, in a sentence, that steps across gaps are longer than others; None if they are not.
+
+    The longest steps are then lost, and D is too small.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        ``particle, frame, x, y``, pixels.
+
+    Raises
+    ------
+    LabelError
+        The table is not one of tracks.
+    """
+    found = gap_steps(tracks)
+    if not found.are_longer:
         return None
     return (
         f"Particles are missed where they move most: across gaps (one step in "
-        f"{within.sum() / gaps:.0f}) the mean square of a step is {ratio:.1f} times as large per "
-        "frame as elsewhere. They are smeared by their motion during the exposure, and D is too "
-        "small (by about 3% in simulations where it was twice as large): shorten the exposure."
+        f"{found.steps / found.gaps:.0f}) the mean square of a step is {found.ratio:.1f} times as "
+        "large per frame as elsewhere. They are smeared by their motion during the exposure, the "
+        "longest steps are lost, and D comes out too small: shorten the exposure."
     )

@@ -117,8 +117,8 @@ def search_range_doubts(value_px: float, measured: SearchRange, memory: int = 3)
         if lost > _WORTH_SAYING:
             said.append(
                 f"{value_px:.1f} px cuts off steps, whose standard deviation is "
-                f"{measured.step_sd_px:.2f} px per axis: this alone makes D too small by about "
-                f"{100 * lost:.0f}%."
+                f"{measured.step_sd_px:.2f} px per axis: this alone takes about "
+                f"{100 * lost:.0f}% of D."
             )
     neighbour = measured.nearest_neighbour_px
     if value_px > neighbour / 2:
@@ -253,5 +253,5 @@ def _crowding_warnings(
     return (
         crowded,
         f"The search range was capped at the nearest-neighbour distance, {value:.1f} px, instead "
-        f"of {wanted:.1f} px: this alone makes D too small by about {100 * lost:.1f}%.",
+        f"of {wanted:.1f} px: this alone takes about {100 * lost:.1f}% of D.",
     )
