@@ -224,6 +224,12 @@ def test_options_name_the_words_to_choose_from(command, option, said):
     assert "empty:" not in text
 
 
+def test_the_version_is_said(command):
+    code, printed, _ = command("--version")
+    assert code == 0
+    assert printed.strip() == f"cloudtrainer {__version__}"
+
+
 def test_init_makes_a_workspace_and_says_what_goes_where(command, tmp_path):
     place = tmp_path / "Studio [1]"
     code, output, _ = command("init", place)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -21,6 +22,7 @@ from cloudtrainer.cli.train import init, train
 from cloudtrainer.cli.twin import twin
 from cloudtrainer.cli.usage import USAGE_ERRORS, complaint, is_only_help
 from cloudtrainer.errors import CloudTrainerError
+from cloudtrainer.version import __version__
 
 _STOPPED = 130
 
@@ -47,6 +49,24 @@ app.command()(info)
 app.command()(settings)
 app.add_typer(labels_app, name="labels", help="Labels of videos, made in other programs.")
 app.add_typer(tracks_app, name="tracks", help="Tracks from detections, and for other programs.")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cloudtrainer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""
 
 
 def main() -> None:
