@@ -15,6 +15,7 @@ from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.analysis.transport_report import transport_methods, transport_tables
 from cloudtrainer.diffusion import AlphaSpread, DiffusionSpread, Estimate
+from cloudtrainer.diffusion.estimate import LEAST_LOST
 from cloudtrainer.figures import display_sentence, display_unit, with_interval
 from cloudtrainer.report import Headline, Report, ReportFigure, ReportTable, methods_text
 from cloudtrainer.simulation.twin.files import TwinModel
@@ -197,6 +198,16 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
                 "D from all displacements",
                 with_interval(short.value, short.low, short.high, short.unit),
                 "not used: see the warnings",
+            )
+        )
+    D, lost = measured.diffusion, measured.diffusion.links_lost
+    if abs(lost) >= LEAST_LOST:
+        rows.append(
+            (
+                f"D as linked ({display_unit(D.unit)})",
+                D.value * (1 - lost),
+                f"linking {f'takes {100 * lost:.2g}% of' if lost > 0 else 'adds to'} D of "
+                "simulated particles as many and as fast, which was put right",
             )
         )
     if measured.moving_diffusion is not None:

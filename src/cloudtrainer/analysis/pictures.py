@@ -44,6 +44,7 @@ _FEWEST_SHOWN_LAGS = 10
 _FEWEST_FRAMES_FOR_HISTOGRAM = 20
 # Fewer parts of the field show no gradient.
 _FEWEST_PARTS = 4
+_LEAST_LOST_DRAWN = 0.005
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def draw(
         "Mean squared displacement",
         "Ensemble MSD with its 95% band, and the curves of the estimates. The estimates come from "
         "the displacements themselves (maximum likelihood), not from a fit to these points, which "
-        f"depend on each other and lack, at long lags, what left the field.{_of_long(measured)} A "
+        f"depend on each other and lack, at long lags, what left the field.{_of_long(measured)}"
+        f"{_as_linked(measured)} A "
         "straight line on the left and slope 1 on the right are Brownian motion; the offset at lag "
         "0 is localisation error (up) and motion blur (down).",
     )
@@ -191,7 +193,8 @@ def _draw_distributions(source: Source, tracked: Tracked, measured: Measurement,
         "D of each particle",
         f"Estimates from single tracks of at least {_FEWEST_FRAMES_FOR_HISTOGRAM} frames; their "
         "scatter is mostly their own uncertainty, more so the shorter the tracks."
-        + _marks(measured),
+        + _marks(measured)
+        + _as_linked(measured),
     )
     places = tracked.measured_in_place()
     shape = (source.shape[1], source.shape[2]) if source.shape else None
@@ -219,6 +222,16 @@ def _draw_distributions(source: Source, tracked: Tracked, measured: Measurement,
         "Exponent of each particle",
         "Exponents from single tracks are very uncertain; judge the kind of motion by the "
         "ensemble's alpha (line and band), and by the test in the table below.",
+    )
+
+
+def _as_linked(measured: Measurement) -> str:
+    """Say where D has been corrected for what linking takes, and what is drawn has not."""
+    if not abs(measured.diffusion.links_lost) >= _LEAST_LOST_DRAWN:
+        return ""
+    return (
+        " D has been corrected for what linking takes of it "
+        f"({100 * measured.diffusion.links_lost:.1f}%); all else is drawn as linked."
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudtrainer.analysis.lost_links import ERROR_OF_SHARE
 from cloudtrainer.analysis.summary import estimate_entry
 from cloudtrainer.diffusion import Estimate
 from cloudtrainer.diffusion.videos import VideoValues, mean_over_videos
@@ -147,12 +148,15 @@ def _mean(estimates: list[Estimate], *, comparable: bool, positive: bool) -> Est
         for name in ("value", "low", "high", "particles")
     )
     mean = mean_over_videos(VideoValues(value, low, high, particles, positive, lowest=0.0))
+    lost = float(np.mean([estimate.links_lost for estimate in good]))
+    # All videos share what the correction of their links is wrong by.
+    error = ERROR_OF_SHARE * abs(np.nan_to_num(lost)) * mean.value
     return replace(
         good[0],
         value=mean.value,
-        standard_error=mean.standard_error,
-        low=mean.low,
-        high=mean.high,
+        standard_error=float(np.hypot(mean.standard_error, error)),
+        low=max(mean.value - float(np.hypot(mean.value - mean.low, 1.96 * error)), 0.0),
+        high=mean.value + float(np.hypot(mean.high - mean.value, 1.96 * error)),
         interval=f"Student's t over {len(good)} videos, then over their particles",
         # What the likelihood of one video says does not hold for the mean.
         model_standard_error=float("nan"),
@@ -160,7 +164,7 @@ def _mean(estimates: list[Estimate], *, comparable: bool, positive: bool) -> Est
         localisation_error=None,
         stride=good[0].stride if len({estimate.stride for estimate in good}) == 1 else 1,
         near_border=float(np.mean([estimate.near_border for estimate in good])),
-        links_lost=float(np.mean([estimate.links_lost for estimate in good])),
+        links_lost=lost,
         particles=sum(estimate.particles for estimate in good),
         displacements=sum(estimate.displacements for estimate in good),
     )

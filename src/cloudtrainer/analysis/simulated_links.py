@@ -5,19 +5,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from cloudtrainer.analysis.tracks import Tracked
-from cloudtrainer.diffusion import DiffusionSpread, estimate_diffusion, with_distance_to_border
+from cloudtrainer.config import AnalysisSettings
+from cloudtrainer.diffusion import (
+    DiffusionSpread,
+    Estimate,
+    estimate_diffusion,
+    with_distance_to_border,
+)
+from cloudtrainer.diffusion.tracks import BORDER_COLUMN
 from cloudtrainer.simulation.motion import brownian_paths
-from cloudtrainer.tracking import gap_steps
+from cloudtrainer.tracking import GapSteps, gap_steps
 
 FloatArray = NDArray[np.float64]
 
 # So many times the positions of the video scatter much less than these.
-_TIMES, _MOST_ROWS = 4, 40_000
-_MOST_FRAMES, _FEWEST_FRAMES, _LEAST_REPEATS = 200, 20, 3
+_TIMES, _MOST_ROWS = 8, 40_000
+_MOST_FRAMES, _FEWEST_FRAMES, _TRACKS_LONG, _LEAST_REPEATS = 200, 20, 3, 3
 # Of the blur of an exposure that is as long as the frame interval.
 _MOST_BLUR = 1 / 6
+_FRAMES_FOR_NEIGHBOURS = 50
 
 
 @dataclass(frozen=True)
@@ -95,22 +104,83 @@ class Scene:
         table = with_distance_to_border(table, self.side[0], self.side[1])
         return table.sort_values("frame", kind="stable", ignore_index=True)
 
-    def diffusion_of(self, tracks: pd.DataFrame, stride: int) -> float:
+    def estimate_of(self, tracks: pd.DataFrame, stride: int) -> Estimate:
         """Return D of tracks, px^2 a frame, their common velocity taken out."""
         at_rest = tracks[["x", "y"]] - self.velocity * tracks[["frame"]].to_numpy()
         tracks = tracks.assign(x=at_rest["x"], y=at_rest["y"])
-        return estimate_diffusion(tracks, None, None, interval="model", stride=stride).value
+        return estimate_diffusion(tracks, None, None, interval="model", stride=stride)
 
 
-def scene_like(
+@dataclass(frozen=True)
+class Seen:
+    """What simulations take from a video; pixels and frames, x first.
+
+    Attributes
+    ----------
+    like : Scene
+        Its particles, with a mean D of 1; exposure and errors are those of a call.
+    stated : float
+        Mean square of the stated errors of positions, per axis; 0 where none are stated.
+    exposure_share : float or None
+        Exposure over frame interval, where it is known.
+    gaps : GapSteps
+        Steps across gaps.
+    in_reach : float
+        Other particles within the search range of one, on average.
+    seed : int
+        Of what is drawn.
+    """
+
+    like: Scene
+    stated: float
+    exposure_share: float | None
+    gaps: GapSteps
+    in_reach: float
+    seed: int
+
+    def scene(self, D: float, offset: float) -> Scene:
+        """Return particles of a mean D, px^2 a frame, and an offset of the MSD, px^2.
+
+        The offset is 4 sigma^2 - 8 R D: where the exposure, 6 R, is not known, what of the offset
+        is blur follows from the stated errors. These are too small for particles that are smeared:
+        where such are missed, the exposure is taken to be as long as the frame interval.
+        """
+        if self.exposure_share is not None:
+            R = self.exposure_share * _MOST_BLUR
+        elif self.gaps.are_longer:
+            R = _MOST_BLUR
+        else:
+            R = float(np.clip((self.stated - offset / 4) / (2 * D), 0, _MOST_BLUR))
+        scene = replace(
+            self.like,
+            D=D * self.like.D,
+            exposure_share=R / _MOST_BLUR,
+            error=float(np.sqrt(max(offset / 4 + 2 * R * D, 0.0))),
+        )
+        if R == 0 or not self.gaps.are_longer:
+            return scene
+        return replace(scene, missed_for_smear=self._missed_for_smear(scene))
+
+    def _missed_for_smear(self, scene: Scene) -> float:
+        """Return the share that makes steps across gaps longer by the ratio that was seen."""
+        ends = []
+        for share in (0.0, 1.0):
+            smeared = replace(scene, missed_for_smear=share)
+            there = smeared.positions(np.random.default_rng(self.seed))
+            ends.append(gap_steps(there[there["found"]]).ratio)
+        if not ends[1] > ends[0]:
+            return 0.0
+        return float(np.clip((self.gaps.ratio - ends[0]) / (ends[1] - ends[0]), 0, 1))
+
+
+def seen_in(
     tracked: Tracked,
     field: tuple[int, ...],
-    D: float,
-    offset: float,
     spread: DiffusionSpread,
-    seed: int,
-) -> Scene:
-    """Return particles that are as many, as fast and as often missed as those of a video.
+    exposure_share: float | None,
+    settings: AnalysisSettings,
+) -> Seen:
+    """Return what simulations take from a video.
 
     Parameters
     ----------
@@ -118,12 +188,12 @@ def scene_like(
         Its tracks.
     field : tuple of int
         Its frames, height and width.
-    D, offset : float
-        Px^2 a frame, and the offset of the MSD, px^2.
     spread : DiffusionSpread
         How D differs between particles.
-    seed : int
-        Of what is drawn.
+    exposure_share : float or None
+        Exposure over frame interval, if known.
+    settings : AnalysisSettings
+        How it was linked.
     """
     linked = tracked.linked.sort_values(["particle", "frame"])
     # Of the frames that are there: those that the camera dropped miss everything.
@@ -133,44 +203,71 @@ def scene_like(
     missed = 1 - len(linked) / int((place.max() - place.min() + 1).sum())
     step = linked[["particle", "frame", "x", "y"]].diff()
     velocity = step.loc[(step["particle"] == 0) & (step["frame"] == 1), ["x", "y"]].mean()
+    velocity *= tracked.drift.method != "none"
+
     frames, height, width = field
+    density = len(tracked.detections) / (frames * width * height)
+    side = np.array([width, height]) * _evenness(tracked.detections, density)
     there = len(linked) / frames
+    number = max(round(there / (1 - missed)), 1)
+    fewest = max(_FEWEST_FRAMES, _TRACKS_LONG * settings.min_track_frames)
     rows = min(_TIMES * len(linked), _MOST_ROWS)
-    times = int(np.clip(rows / _LEAST_REPEATS / there, _FEWEST_FRAMES, min(frames, _MOST_FRAMES)))
-    # The offset is 4 sigma^2 - 8 R D: what of it is blur follows from the stated errors sigma.
-    stated = float(np.nan_to_num((linked[["x_error", "y_error"]] ** 2).mean().mean()))
-    R = float(np.clip((stated - offset / 4) / (2 * D), 0, _MOST_BLUR))
-    scene = Scene(
-        side=np.array([width, height], np.float64),
+    times = int(np.clip(rows / _LEAST_REPEATS / there, fewest, max(_MOST_FRAMES, fewest)))
+    times = min(times, frames)
+    stated = (tracked.tracks[["x_error", "y_error"]] ** 2).mean().mean()
+    like = Scene(
+        side=side,
         frames=times,
         repeats=max(round(rows / (there * times)), _LEAST_REPEATS),
-        D=_drawn(max(round(there / (1 - missed)), 1), D, spread, seed),
+        D=_relative_to_mean(number, spread),
         velocity=np.nan_to_num(velocity.to_numpy(np.float64)),
-        exposure_share=R / _MOST_BLUR,
-        error=float(np.sqrt(max(offset / 4 + 2 * R * D, 0.0))),
+        exposure_share=0.0,
+        error=0.0,
         missed=missed,
         false_per_frame=max(len(tracked.detections) - len(linked), 0) / frames,
     )
-    steps = gap_steps(linked)
-    if R == 0 or not steps.are_longer:
-        return scene
-    return replace(scene, missed_for_smear=_missed_for_smear(scene, steps.ratio, seed))
+    reach = tracked.search_range_px or 0.0
+    others = max(len(tracked.detections) / frames - 1, 0.0)
+    return Seen(
+        like=like,
+        stated=float(np.nan_to_num(stated)),
+        exposure_share=exposure_share,
+        gaps=gap_steps(linked),
+        in_reach=others * np.pi * reach**2 / float(np.prod(side)),
+        seed=settings.seed,
+    )
 
 
-def _drawn(number: int, mean: float, spread: DiffusionSpread, seed: int) -> FloatArray:
-    """Draw D of so many particles from its distribution; all the same where they do not differ."""
+def ends_inside(tracks: pd.DataFrame, away: float, memory: int) -> float:
+    """Return the share of positions that are the last of a track far from border and last frame."""
+    last = tracks.sort_values("frame").drop_duplicates("particle", keep="last")
+    inside = tracks[BORDER_COLUMN] > away
+    ends = (last[BORDER_COLUMN] > away) & (last["frame"] < tracks["frame"].max() - memory)
+    return float(ends.sum() / max(inside.sum(), 1))
+
+
+def _evenness(detections: pd.DataFrame, density: float) -> float:
+    """Return the distance to the nearest neighbour over that of particles spread evenly; 1 at most.
+
+    Where particles are in one part of the field, or in clusters, they are nearer to each other.
+    """
+    numbers = np.unique(detections["frame"])
+    chosen = numbers[np.linspace(0, len(numbers) - 1, _FRAMES_FOR_NEIGHBOURS).astype(int)]
+    distances = [
+        np.asarray(cKDTree(xy).query(xy, 2)[0])[:, 1]
+        for _, rows in detections[detections["frame"].isin(chosen)].groupby("frame")
+        if len(xy := rows[["x", "y"]].to_numpy(np.float64)) > 1
+    ]
+    if not distances:
+        return 1.0
+    evenly = np.sqrt(np.log(2) / (np.pi * density))
+    return float(min(np.median(np.concatenate(distances)) / evenly, 1.0))
+
+
+def _relative_to_mean(number: int, spread: DiffusionSpread) -> FloatArray:
+    """Return D of so many particles over their mean; all the same where they do not differ."""
     if not spread.low > 0 or not len(spread.grid):
-        return np.full(number, mean)
-    weight = spread.density * np.gradient(spread.grid)
-    rng = np.random.default_rng(seed)
-    D = rng.choice(spread.grid, number, p=weight / weight.sum())
-    return np.asarray(D * (mean / D.mean()))
-
-
-def _missed_for_smear(scene: Scene, ratio: float, seed: int) -> float:
-    """Return the share that makes steps across gaps longer by the ratio that was seen."""
-    ends = []
-    for share in (0.0, 1.0):
-        there = replace(scene, missed_for_smear=share).positions(np.random.default_rng(seed))
-        ends.append(gap_steps(there[there["found"]]).ratio)
-    return float(np.clip((ratio - ends[0]) / (ends[1] - ends[0]), 0, 1)) if ends[1] > ends[0] else 0
+        return np.ones(number)
+    share = np.cumsum(spread.density * np.gradient(spread.grid))
+    D = np.interp((np.arange(number) + 0.5) / number, share / share[-1], spread.grid)
+    return np.asarray(D / D.mean())

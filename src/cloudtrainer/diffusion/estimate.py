@@ -9,6 +9,8 @@ import numpy as np
 Interval = Literal["bootstrap", "model"]
 # From this ratio of the two standard errors of an ensemble on, its particles differ.
 PARTICLES_DIFFER = 1.5
+# A share of D that linking took is told from this on.
+LEAST_LOST = 0.001
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Estimate:
         is not known where the border is.
     links_lost : float
         Share of D that linking took, because particles that came close were exchanged; it has been
-        put back into `value` and the interval. 0 where nothing was, and for other quantities.
+        put back into `value` and the interval. 0 where nothing was, and for other quantities; NaN
+        where so much was lost that it was not put back.
     reason : str or None
         Why there is no estimate.
     """

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudtrainer.diffusion.checks.check import LEVEL as CHECKS_LEVEL
+from cloudtrainer.diffusion.estimate import LEAST_LOST
 from cloudtrainer.diffusion.motion import LEVEL
 from cloudtrainer.diffusion.resample import REPLICATES
 from cloudtrainer.diffusion.steps import MOST_NEAR_BORDER
@@ -76,7 +77,8 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
             f"({span(near, '.1%')} of all) were left out, because of those the long ones lead out "
             f"of the field and are not seen{among(len(near), len(singles))}."
         )
-    kept = [1 - entry["links_lost"] for _, entry in good if entry["links_lost"] != 0]
+    lost = [entry["links_lost"] for _, entry in good]
+    kept = [1 - share for share in lost if share is not None and abs(share) >= LEAST_LOST]
     if kept:
         said.append(
             "D was corrected for what linking takes of it where particles that come close are "
@@ -85,6 +87,11 @@ def _diffusion(singles: Sequence[Summary], references: References) -> list[str]:
             f"same way {references.cite('gourieroux')}, and kept {span(kept, '.1%')} of D"
             f"{among(len(kept), len(singles))}. The 95% interval of D allows for a standard error "
             "of the correction of a quarter of it."
+        )
+    if None in lost:
+        said.append(
+            "Particles were so crowded that what linking takes of D could not be told, and D was "
+            f"not corrected for it{among(lost.count(None), len(singles))}."
         )
     for kind, group in grouped(good, lambda pair: _kind_of_exposure(pair[0])):
         said.append(
