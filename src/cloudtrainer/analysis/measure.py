@@ -157,14 +157,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
     to_px = (1 / (pixel or 1.0), interval or 1.0)
     share = None if exposure is None or not interval else exposure / interval
-    anomalous = anomalous_at(stride)
-    motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
-    # What simulated Brownian particles lose says nothing of others.
-    lost = (
-        LostLinks()
-        if motion.motion_model == "anomalous"
-        else lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
-    )
+    lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
     diffusion, short = lost.put_back(diffusion), lost.put_back(short)
     warnings = [check.sentence for check in failed]
     if any(check.long_lags_help for check in failed):
@@ -178,6 +171,8 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
                 "The tracks are too short to use longer displacements instead: do not publish D "
                 "without finding the cause."
             )
+    anomalous = anomalous_at(stride)
+    motion = motion_type(anomalous, anomalous_at(1) if stride > 1 else None)
     likeliest = classify_motion(tracks, interval, pixel, exposure, stride=stride)
     motion_class = agreed(motion, likeliest)
     warnings += [*oddities(tracks), *reservations(diffusion, motion, anomalous)]
