@@ -118,6 +118,7 @@ CALLS = {
     tracking.link_detections: {"search_range": None, "memory": 1, "min_track_frames": 2},
     tracking.track_particles: {"search_range": 5.0, "memory": 1, "min_track_frames": 2},
     tracking.join_smeared: {"search_range": 5.0},
+    tracking.gap_steps: {},
     tracking.missed_while_moving: {},
     tracking.search_range_scan: {"value_px": 5.0, "factors": [1.0]},
     tracking.static_specks: {"radius_px": 1.0, "n_frames": FRAMES},
@@ -138,7 +139,8 @@ ALSO = {
 OF_DETECTIONS = {
     tracking.link_detections, tracking.track_particles, tracking.search_range_scan,
     tracking.static_specks, tracking.suggest_search_range, tracking.filter_tracks,
-    tracking.missed_while_moving, tracking.subtract_drift, tracking.join_smeared,
+    tracking.gap_steps, tracking.missed_while_moving, tracking.subtract_drift,
+    tracking.join_smeared,
     evaluation.isolated,
     evaluation.match_detections, evaluation.score_detections, evaluation.score_tracks,
 }  # fmt: skip

@@ -172,6 +172,8 @@ def lost_links(
 
     found = compared(as_linked, offset)
     for _ in range(_MOST_ROUNDS):
+        if np.isnan(found.kept):
+            return LostLinks()
         if not abs(1 - found.kept) < _MOST_LOST:
             return _CANNOT_TELL
         before, found = found, compared(as_linked / found.kept, offset - found.offset_added)
@@ -191,7 +193,10 @@ def lost_links(
 
 @dataclass(frozen=True)
 class _Compared:
-    """Tracks as they are linked beside true ones: D over D, MSD offset less offset, and ends."""
+    """Tracks as they are linked beside true ones: D over D, MSD offset less offset, and ends.
+
+    All but the ends are NaN where the simulated tracks say nothing of D.
+    """
 
     kept: float
     scatter: float
@@ -214,8 +219,11 @@ def _compare(scene: Scene, reach: float, stride: int, settings: AnalysisSettings
         D[repeat] = [one.value for one in both]
         offset[repeat] = [one.offset for one in both]
     of_links, of_truth = D.mean(axis=0)
-    kept = float(of_links / of_truth) if of_truth > 0 else float("nan")
-    scatter = (D[:, 0] - kept * D[:, 1]).std(ddof=1) / of_truth if of_truth > 0 else np.nan
+    if not of_truth > 0:
+        nan = float("nan")
+        return _Compared(nan, nan, nan, float(ends.mean()))
+    kept = float(of_links / of_truth)
+    scatter = (D[:, 0] - kept * D[:, 1]).std(ddof=1) / of_truth
     return _Compared(
         kept=kept,
         scatter=float(scatter / np.sqrt(scene.repeats)),
