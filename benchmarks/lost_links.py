@@ -173,7 +173,9 @@ def main() -> None:
                 f"{kind:>12} {number:6d} {mean['range']:9.1f} px {mean['trackpy']:30.3f} "
                 f"{mean['linked']:10.3f} {error:8.3f} {mean['corrected']:11.3f} | "
                 f"{mean['told']:8.3f} {mean['error']:9.3f} {mean['said']:5.0%} | "
-                f"{mean['linked_held']:24.0%} {mean['held']:10.0%}",
+                + (
+                    f"{mean['linked_held']:24.0%} {mean['held']:10.0%}" if mean["held"] >= 0 else ""
+                ),
                 flush=True,
             )
     results = Path(__file__).parent / "results"

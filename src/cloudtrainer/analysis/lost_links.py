@@ -13,7 +13,7 @@ from cloudtrainer.tracking import filter_tracks, track_particles
 # With fewer other particles than this in reach of one, on average, and a range that cuts off no
 # steps, 0.1% of D is lost or less.
 _FEWEST_IN_REACH, _RANGE_IN_SD = 0.02, 4.3
-# Where particles come and go, with this many or fewer in reach D was within 2% (docs/tracking.md).
+# Where particles come and go, with fewer than this in reach D was within 1% (docs/tracking.md).
 _CROWDED = 0.1
 # Simulations told what was lost to within a quarter of it (docs/tracking.md).
 ERROR_OF_SHARE = 0.25
