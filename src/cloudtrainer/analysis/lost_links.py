@@ -89,8 +89,9 @@ class LostLinks:
         if self.come_and_go:
             return (
                 "Particles come and go in a crowded field: tracks of those that leave the focus go "
-                "on with others, which mostly makes D too large. How much could not be told. Film "
-                "faster, dilute, or keep the particles in focus."
+                "on with others, which mostly makes D too large. How much could not be told. Link "
+                "with a shorter memory (memory_frames; 0 errs least), film faster, dilute, or keep "
+                "the particles in focus."
             )
         lost = 1 - self.kept
         if abs(lost) < _WORTH_SAYING:
