@@ -6,6 +6,7 @@ from brownian import detections
 from cloudtrainer.errors import LabelError
 from cloudtrainer.tracking import (
     SearchRange,
+    nearest_neighbour_px,
     search_range_doubts,
     search_range_scan,
     search_range_warning,
@@ -41,10 +42,11 @@ def test_range_is_4_3_to_6_5_standard_deviations_of_the_true_steps(particles, st
 
 
 def test_the_nearest_neighbour_distance_is_that_of_random_positions():
-    suggested = suggest_search_range(detections(particles=400, step_sd=0.5))
-    assert suggested.nearest_neighbour_px == pytest.approx(
-        np.sqrt(np.log(2) / np.pi / 400) * 512, rel=0.05
-    )
+    found = detections(particles=400, step_sd=0.5)
+    expected = pytest.approx(np.sqrt(np.log(2) / np.pi / 400) * 512, rel=0.05)
+    assert suggest_search_range(found).nearest_neighbour_px == expected
+    assert nearest_neighbour_px(found) == expected
+    assert nearest_neighbour_px(found.iloc[:1]) == np.inf
 
 
 def test_a_flow_as_fast_as_the_steps_is_covered():

@@ -145,10 +145,11 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         drift=tracked.drift.method,
     )
     failed = [check for check in checks if check.failed]
+    long_lags_help = any(check.long_lags_help for check in failed)
     diffusion = short = diffusion_at(1)
     stride = 1
     lags: tuple[int, ...] = ()
-    if any(check.long_lags_help for check in failed):
+    if long_lags_help:
         at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
         from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
@@ -160,7 +161,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
     diffusion, short = lost.put_back(diffusion), lost.put_back(short)
     warnings = [check.sentence for check in failed]
-    if any(check.long_lags_help for check in failed):
+    if long_lags_help:
         if stride > 1:
             warnings.append(
                 f"D and alpha are therefore taken from displacements over {stride} frames, "

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cloudtrainer.analysis.tracks import Tracked
 from cloudtrainer.config import AnalysisSettings
@@ -17,7 +16,7 @@ from cloudtrainer.diffusion import (
 )
 from cloudtrainer.diffusion.tracks import BORDER_COLUMN
 from cloudtrainer.simulation.motion import brownian_paths
-from cloudtrainer.tracking import GapSteps, gap_steps
+from cloudtrainer.tracking import GapSteps, gap_steps, nearest_neighbour_px
 
 FloatArray = NDArray[np.float64]
 
@@ -26,7 +25,6 @@ _TIMES, _MOST_ROWS = 8, 40_000
 _MOST_FRAMES, _FEWEST_FRAMES, _TRACKS_LONG, _LEAST_REPEATS = 200, 20, 3, 3
 # Of the blur of an exposure that is as long as the frame interval.
 _MOST_BLUR = 1 / 6
-_FRAMES_FOR_NEIGHBOURS = 50
 
 
 @dataclass(frozen=True)
@@ -201,13 +199,13 @@ def seen_in(
     places = linked[["particle"]].assign(place=np.searchsorted(there_are, linked["frame"]))
     place = places.groupby("particle")["place"]
     missed = 1 - len(linked) / int((place.max() - place.min() + 1).sum())
-    step = linked[["particle", "frame", "x", "y"]].diff()
-    velocity = step.loc[(step["particle"] == 0) & (step["frame"] == 1), ["x", "y"]].mean()
-    velocity *= tracked.drift.method != "none"
+    velocity = tracked.drift.table[["x_drift", "y_drift"]].diff().mean()
 
     frames, height, width = field
     density = len(tracked.detections) / (frames * width * height)
-    side = np.array([width, height]) * _evenness(tracked.detections, density)
+    # In one part of the field, or in clusters, particles are nearer to each other than anywhere.
+    evenly = np.sqrt(np.log(2) / (np.pi * density))
+    side = np.array([width, height]) * min(nearest_neighbour_px(tracked.detections) / evenly, 1.0)
     there = len(linked) / frames
     number = max(round(there / (1 - missed)), 1)
     fewest = max(_FEWEST_FRAMES, _TRACKS_LONG * settings.min_track_frames)
@@ -244,24 +242,6 @@ def ends_inside(tracks: pd.DataFrame, away: float, memory: int) -> float:
     inside = tracks[BORDER_COLUMN] > away
     ends = (last[BORDER_COLUMN] > away) & (last["frame"] < tracks["frame"].max() - memory)
     return float(ends.sum() / max(inside.sum(), 1))
-
-
-def _evenness(detections: pd.DataFrame, density: float) -> float:
-    """Return the distance to the nearest neighbour over that of particles spread evenly; 1 at most.
-
-    Where particles are in one part of the field, or in clusters, they are nearer to each other.
-    """
-    numbers = np.unique(detections["frame"])
-    chosen = numbers[np.linspace(0, len(numbers) - 1, _FRAMES_FOR_NEIGHBOURS).astype(int)]
-    distances = [
-        np.asarray(cKDTree(xy).query(xy, 2)[0])[:, 1]
-        for _, rows in detections[detections["frame"].isin(chosen)].groupby("frame")
-        if len(xy := rows[["x", "y"]].to_numpy(np.float64)) > 1
-    ]
-    if not distances:
-        return 1.0
-    evenly = np.sqrt(np.log(2) / (np.pi * density))
-    return float(min(np.median(np.concatenate(distances)) / evenly, 1.0))
 
 
 def _relative_to_mean(number: int, spread: DiffusionSpread) -> FloatArray:

@@ -8,6 +8,7 @@ from cloudtrainer.tracking.missed import GapSteps, gap_steps, missed_while_movin
 from cloudtrainer.tracking.range_scan import search_range_scan, search_range_warning
 from cloudtrainer.tracking.search_range import (
     SearchRange,
+    nearest_neighbour_px,
     search_range_doubts,
     suggest_search_range,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "link_detections",
     "link_parquet",
     "missed_while_moving",
+    "nearest_neighbour_px",
     "number_frames",
     "search_range_doubts",
     "search_range_scan",

@@ -90,6 +90,27 @@ def suggest_search_range(detections: pd.DataFrame, memory: int = 3) -> SearchRan
     return range_from_frames(_sampled(checked_positions(detections)), memory)
 
 
+def nearest_neighbour_px(detections: pd.DataFrame) -> float:
+    """Return the median distance from a detection to the nearest other one in its frame, pixels.
+
+    Parameters
+    ----------
+    detections
+        Table with ``frame, x, y`` (pixels).
+
+    Returns
+    -------
+    float
+        Infinite when no frame holds two.
+
+    Raises
+    ------
+    LabelError
+        When the table lacks a column or holds something that is not a finite number.
+    """
+    return _median_neighbour_px(_sampled(checked_positions(detections)))
+
+
 def search_range_doubts(value_px: float, measured: SearchRange, memory: int = 3) -> tuple[str, ...]:
     """Say what may go wrong with a search range that was chosen by hand.
 
