@@ -10,8 +10,8 @@ from cloudtrainer.arguments import whole_number
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.tracks import FloatArray, IntArray, TrackArrays, track_arrays
 
-# Elements of one padded array of a batch: bounds the memory.
-_BATCH = 2_000_000
+# Elements of one padded array of a batch: bounds the memory, and stays in the processor's cache.
+_BATCH = 200_000
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,16 @@ def _pair_sums(
     """Return sums of squared displacements in px^2 and numbers of pairs, shape (tracks, lags)."""
     from scipy.fft import irfft, next_fast_len, rfft
 
+    lengths = arrays.lengths[numbers]
+    first = np.cumsum(lengths) - lengths
+    part = np.arange(lengths.sum()) + np.repeat(arrays.start[numbers] - first, lengths)
+    row = np.repeat(np.arange(len(numbers)), lengths)
+    column = arrays.frame[part] - arrays.frame[arrays.start[numbers]][row]
+    centre = np.add.reduceat(arrays.position[part], first) / lengths[:, None]
     position = np.zeros((len(numbers), 2, span))
-    present = np.zeros((len(numbers), span))
-    for row, number in enumerate(numbers):
-        part = slice(arrays.start[number], arrays.start[number + 1])
-        column = arrays.frame[part] - arrays.frame[arrays.start[number]]
-        present[row, column] = 1
-        position[row, :, column] = arrays.position[part] - arrays.position[part].mean(0)
+    position[row, :, column] = arrays.position[part] - centre[row]
+    present = np.zeros((len(numbers), span), dtype=bool)
+    present[row, column] = True
     reach = min(lags, span - 1)
     size = next_fast_len(span + reach, real=True)
 
@@ -163,7 +166,7 @@ def _pair_sums(
     if present.all():
         total = np.cumsum(square, axis=1)
         # The first span - n squares, and the last.
-        ends = total[:, -1:] - np.pad(total, ((0, 0), (1, 0)))[:, 1 : reach + 1]
+        ends = total[:, -1:] - total[:, :reach]
         squares = total[:, span - 1 - np.arange(1, reach + 1)] + ends
         count = np.broadcast_to(span - np.arange(1, reach + 1), products.shape)
     else:
