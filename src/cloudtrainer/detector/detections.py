@@ -9,14 +9,21 @@ from torch.nn import functional
 
 from cloudtrainer.detector.decode import positions_from_grid, positions_from_mask
 from cloudtrainer.detector.normalise import noise_of
-from cloudtrainer.detector.photon_fit import Appearance, Seen, measure_appearance, refine
+from cloudtrainer.detector.photon_fit import (
+    Appearance,
+    Seen,
+    measure_appearance,
+    refine,
+    weigh,
+    with_doubt,
+    with_population,
+)
 from cloudtrainer.detector.targets import cell_centres, offset_errors
 
 # Where the factor of stated errors is `error_scale` itself.
 TYPICAL_ERROR_PX = 0.2
-# A doubtful detection may be of a peak of the noise nearby: its error grows with the doubt, by an
-# exponent measured on simulated scenes.
-_DOUBT, _LEAST_PROBABILITY = 0.5, 0.05
+# Spots from this probability on are looked at again, where photons can tell of them.
+_LEAST_LOOKED_AT = 0.02
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
 
@@ -27,6 +34,7 @@ def detections_from_grid(
     errors: tuple[float, float],
     *,
     fit: bool = True,
+    weighed: bool = True,
     appearance: Appearance | None = None,
 ) -> pd.DataFrame:
     """Read the answer of the grid network.
@@ -43,15 +51,22 @@ def detections_from_grid(
         ``error_scale`` and ``error_slope`` of `ParticleDetector`.
     fit : bool
         Refine positions by a fit to the photons.
+    weighed : bool
+        With the fit, weigh doubtful spots by their photons, where these can tell.
     appearance : Appearance, optional
         What the particles of the video have in common; default: measured on these frames.
     """
-    seen = _seen(answer, raw.shape[-2:], threshold, errors)
-    if fit and len(seen):
+    size = raw.shape[-2:]
+    seen = _seen(answer, size, errors)
+    if fit:
         variance = noise_of(raw) ** 2
         if appearance is None:
-            appearance = _appearance(raw, variance, seen)
-        seen = _inside(refine(raw, variance, seen, appearance), raw.shape[-2:])
+            appearance = _appearance(raw, variance, seen, threshold, weighed)
+        if weighed:
+            seen = weigh(raw, variance, seen, appearance)
+        seen = seen.of(seen.probability >= threshold)
+        seen = refine(raw, variance, seen, appearance)
+    seen = _inside(seen.of(seen.probability >= threshold), size)
     order = torch.argsort(seen.frame, stable=True)
     columns = {name: values[order].cpu().numpy() for name, values in vars(seen).items()}
     table = pd.DataFrame(columns).astype({"frame": np.int64})
@@ -61,18 +76,24 @@ def detections_from_grid(
     return table
 
 
-def appearance_from_grid(answer: Tensor, raw: Tensor, threshold: float) -> Appearance:
+def appearance_from_grid(
+    answer: Tensor, raw: Tensor, threshold: float, *, weighed: bool = True
+) -> Appearance:
     """Measure what the particles of some frames have in common; arguments as above."""
-    seen = _seen(answer, raw.shape[-2:], threshold, (1.0, 0.0))
-    return _appearance(raw, noise_of(raw) ** 2, seen)
+    seen = _seen(answer, raw.shape[-2:], (1.0, 0.0))
+    return _appearance(raw, noise_of(raw) ** 2, seen, threshold, weighed)
 
 
-def _appearance(raw: Tensor, variance: Tensor, seen: Seen) -> Appearance:
-    surest = seen.of(torch.argsort(seen.probability, descending=True, stable=True))
-    return measure_appearance(raw, variance, surest.frame, surest.x, surest.y)
+def _appearance(
+    raw: Tensor, variance: Tensor, seen: Seen, threshold: float, weighed: bool
+) -> Appearance:
+    found = seen.of(seen.probability >= threshold)
+    surest = found.of(torch.argsort(found.probability, descending=True, stable=True))
+    appearance = measure_appearance(raw, variance, surest.frame, surest.x, surest.y)
+    return with_population(appearance, raw, variance, seen) if weighed else appearance
 
 
-def _seen(answer: Tensor, size: torch.Size, threshold: float, errors: tuple[float, float]) -> Seen:
+def _seen(answer: Tensor, size: torch.Size, errors: tuple[float, float]) -> Seen:
     share = torch.sigmoid(answer[:, 0]).cpu().numpy()
     x = (answer[:, 1] + cell_centres(answer.shape[3], answer.device)).cpu().numpy()
     y = (answer[:, 2] + cell_centres(answer.shape[2], answer.device)[:, None]).cpu().numpy()
@@ -84,10 +105,9 @@ def _seen(answer: Tensor, size: torch.Size, threshold: float, errors: tuple[floa
     frame = np.repeat(np.arange(len(rows)), [len(found) for found in rows])
     found = torch.as_tensor(np.concatenate(rows), device=answer.device)
     scale, slope = errors
-    found[:, 2:4] /= found[:, 4:5].clamp(min=_LEAST_PROBABILITY) ** _DOUBT
+    found[:, 2:4] = with_doubt(found[:, 2:4], found[:, 4:5])
     found[:, 2:4] *= scale * (found[:, 2:4] / TYPICAL_ERROR_PX) ** slope
-    seen = Seen(torch.as_tensor(frame, device=answer.device), *found.unbind(1))
-    return _inside(seen.of(seen.probability >= threshold), size)
+    return _inside(Seen(torch.as_tensor(frame, device=answer.device), *found.unbind(1)), size)
 
 
 def _inside(seen: Seen, size: torch.Size) -> Seen:

@@ -229,7 +229,9 @@ class ParticleDetector(nn.Module):
             return None
         bright, _, answer = self._answered(frames, polarity, None, margins)
         with torch.inference_mode():
-            return appearance_from_grid(answer, bright, self.threshold)
+            return appearance_from_grid(
+                answer, bright, self.threshold, weighed=self.context_frames == 0
+            )
 
     def _answered(
         self,
@@ -350,6 +352,8 @@ class ParticleDetector(nn.Module):
                     limit,
                     (self.error_scale, self.error_slope),
                     fit=fit,
+                    # Photons of one frame say less than a network that saw several.
+                    weighed=self.context_frames == 0,
                     appearance=appearance,
                 )
             return detections_from_masks(answer, seen.detach(), limit, min_area)

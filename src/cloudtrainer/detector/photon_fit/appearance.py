@@ -1,14 +1,36 @@
-"""What the particles of some frames have in common: their width, and how their noise grows."""
+"""What the particles of some frames have in common: width, growth of the noise, brightness."""
 
+import math
 from dataclasses import dataclass
 from statistics import median
 from typing import Self
 
+import torch
 from torch import Tensor
+
+# Brightness as the signal-to-noise ratio of a matched filter; any detector sees what is brighter.
+BRIGHTNESS = torch.logspace(math.log10(2.5), math.log10(40.0), 20, dtype=torch.float64)
 
 # Light never takes more than this share of the noise away (dark particles are fewer photons).
 _LEAST_VARIANCE = 0.25
 _ALIKE_SPREAD, _ALIKE_MISFIT = 0.2, 0.03
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many particles there are of each brightness.
+
+    Attributes
+    ----------
+    density_px2 : tuple of float
+        Particles a px² of each brightness in ``BRIGHTNESS``.
+    growth : float
+        What light of one standard deviation of the ground's noise adds to the noise's variance, as
+        a share of it.
+    """
+
+    density_px2: tuple[float, ...]
+    growth: float
 
 
 @dataclass(frozen=True)
@@ -26,12 +48,20 @@ class Appearance:
         dark particles, which are fewer photons.
     misfit : float
         What a spot differs from a Gaussian by, as a share of its squared signal-to-noise ratio.
+    population : Population or None
+        How many there are of each brightness; None where the photons cannot tell.
     """
 
     sigma_px: float
     sigma_spread: float
     gain: float
     misfit: float
+    population: Population | None = None
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether spots are close enough to a Gaussian for what is dim to be read as one."""
+        return self.misfit < _ALIKE_MISFIT
 
     @property
     def tells_pairs(self) -> bool:
@@ -39,16 +69,21 @@ class Appearance:
 
         Rings, and particles at many depths, are not.
         """
-        return self.sigma_spread < _ALIKE_SPREAD and self.misfit < _ALIKE_MISFIT
+        return self.sigma_spread < _ALIKE_SPREAD and self.gaussian
 
     @classmethod
     def typical(cls, of: list[Self]) -> Self | None:
-        """Return the median of several; None of none."""
-        if not of:
-            return None
-        return cls(**{name: median(getattr(one, name) for one in of) for name in vars(of[0])})
+        """Return the median of several, without population; None of none, and one as it is."""
+        if len(of) < 2:
+            return of[0] if of else None
+        numbers = ("sigma_px", "sigma_spread", "gain", "misfit")
+        return cls(**{name: median(getattr(one, name) for one in of) for name in numbers})
 
     def variance(self, ground: Tensor, light: Tensor) -> Tensor:
         """Return the variance of pixels with a light on a ground of this variance, counts²."""
-        grown = ground + self.gain * light.clamp(min=0)
-        return grown.maximum(_LEAST_VARIANCE * ground)
+        return self.variance_of_ground(ground, light.clamp(min=0))
+
+    def variance_of_ground(self, typical: Tensor, more: Tensor) -> Tensor:
+        """Return the variance of a ground with so much more light than is typical, counts²."""
+        grown = typical + self.gain * more
+        return grown.maximum(_LEAST_VARIANCE * typical)

@@ -113,7 +113,7 @@ class Patches:
         columns, rows = column[:, None] + steps, row[:, None] + steps
         inside = ((columns >= 0) & (columns < width))[:, None, :]
         inside = inside & ((rows >= 0) & (rows < height))[:, :, None]
-        inside &= (steps**2 + steps[:, None] ** 2) <= (radius_px + 0.5) ** 2
+        inside &= cls._disc(steps)
         first_in_row = (frame[:, None] * height + rows.clamp(0, height - 1)) * width
         places = first_in_row[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
         counts = frames.flatten()[places.flatten(1)]
@@ -125,6 +125,15 @@ class Patches:
             variance=variance[frame],
             steps=steps.float(),
         )
+
+    @property
+    def reached(self) -> Tensor:
+        """1 for pixels within the radius, in the frame or not, else 0, (pixels,)."""
+        return self._disc(self.steps).flatten().float()
+
+    @staticmethod
+    def _disc(steps: Tensor) -> Tensor:
+        return steps**2 + steps[:, None] ** 2 <= (steps[-1] + 0.5) ** 2
 
     def of(self, chosen: Tensor) -> "Patches":
         """Return some of the patches."""

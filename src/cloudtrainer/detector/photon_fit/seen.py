@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cloudtrainer.detector.photon_fit.pairs import Pairs
@@ -10,11 +13,17 @@ from cloudtrainer.detector.photon_fit.solve import Solved
 
 # A fit that leaves the network's position by more than this, px, has found something else.
 _STAYS_WITHIN_PX = 1.5
+# The light of a spot that is likelier than this, and reaches so many widths, is reckoned with.
+LIKELY = 0.5
+_ALONE_WIDTHS = 5.0
 # In widths of the spot: a dim spot's photons alone are not sharper than the network, which knows
 # what spots look like; this is a signal-to-noise ratio of about 8.
 _SHARP = 0.12
 # Both errors are estimates: a fit is left only where it is clearly less sharp than the network.
 _SHARPER = 2.0
+# A doubtful spot may be a peak of the noise nearby: its error grows with the doubt, by an exponent
+# measured on simulated scenes.
+_DOUBT, _LEAST_PROBABILITY = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,30 @@ class Seen:
     def of(self, chosen: Tensor) -> "Seen":
         """Return some of the spots."""
         return Seen(**{name: values[chosen] for name, values in vars(self).items()})
+
+    def alone(self, sigma_px: float) -> Tensor:
+        """Return whether no other spot that is likely sheds light on one, bool, (spots,)."""
+        likely = self.probability >= LIKELY
+        # A likely spot has itself within reach.
+        return self.of(likely).shedding_light(self, sigma_px) == likely
+
+    def shedding_light(self, places: "Seen", sigma_px: float) -> Tensor:
+        """Return how many of the spots shed light on each of some places, (places,)."""
+        if len(self) == 0:
+            return torch.zeros_like(places.frame)
+        number = cKDTree(self._places()).query_ball_point(
+            places._places(), _ALONE_WIDTHS * sigma_px, return_length=True
+        )
+        return torch.as_tensor(number, device=self.x.device)
+
+    def pairs(self, within_px: float) -> Tensor:
+        """Return the numbers of spots of one frame that are near each other, (pairs, 2)."""
+        near = cKDTree(self._places()).query_pairs(within_px, output_type="ndarray")
+        return torch.as_tensor(near, device=self.x.device)
+
+    def _places(self) -> NDArray[np.float64]:
+        place = torch.stack([self.frame * 1e6, self.x.double(), self.y.double()], dim=1)
+        return place.cpu().numpy()
 
     def parted(self, pairs: Pairs) -> "Seen":
         """Return the spots with pairs in the place of single ones; their second spots last."""
@@ -82,3 +115,8 @@ def _not_below(stated: Tensor, by_photons: Tensor) -> Tensor:
     """
     least = torch.where(by_photons.isfinite(), by_photons, 0.0).minimum(_SHARPER * stated)
     return torch.maximum(stated, least)
+
+
+def with_doubt(error: Tensor, probability: Tensor) -> Tensor:
+    """Return errors, px, that allow for spots that are no particles."""
+    return error / probability.clamp(min=_LEAST_PROBABILITY) ** _DOUBT

@@ -1,0 +1,67 @@
+"""Probabilities and places of doubtful spots, from their photons and the other particles'."""
+
+import torch
+from torch import Tensor
+
+from cloudtrainer.detector.photon_fit.appearance import Appearance
+from cloudtrainer.detector.photon_fit.evidence import gather_evidence
+from cloudtrainer.detector.photon_fit.ground import Ground
+from cloudtrainer.detector.photon_fit.seen import LIKELY, Seen, with_doubt
+
+# What the network sees with more than this is not in doubt.
+_DOUBTFUL = 0.99
+# Two doubtful spots nearer than this many widths are of one particle.
+_RIVALS_WIDTHS = 2.7
+# From this signal-to-noise ratio on the fit places a spot, from where the network saw it.
+_BRIGHT = 8.0
+
+
+def weigh(frames: Tensor, variance: Tensor, seen: Seen, appearance: Appearance) -> Seen:
+    """Return spots with the probability that their photons give to those in doubt.
+
+    Where a particle is one of many alike, how bright and how frequent the others are says how
+    likely it is that pixels as these hold one: Bayes' rule with the densities of the video
+    (empirical Bayes, Robbins 1956). Only spots without a likely neighbour are weighed; of several
+    within one spot's light the likeliest is kept, the others get the probability 0.
+
+    Parameters
+    ----------
+    frames, variance : Tensor
+        Intensities with bright particles, (frames, height, width), and the variance of the noise of
+        each frame's ground, counts², (frames,).
+    seen : Seen
+        All spots that may be particles.
+    appearance : Appearance
+        What they have in common; without ``population`` nothing is weighed.
+    """
+    population = appearance.population
+    if population is None or len(seen) == 0:
+        return seen
+    doubtful = seen.alone(appearance.sigma_px) & (seen.probability < _DOUBTFUL)
+    ground = Ground.of(frames, seen.of(seen.probability >= LIKELY), appearance.sigma_px)
+    spots = seen.of(doubtful)
+    found = gather_evidence(frames, variance, ground, spots, appearance, population)
+    density = torch.tensor(population.density_px2, dtype=torch.float64, device=frames.device)
+    odds = (density.log() + found.log_ratios).logsumexp(1)
+    probability = torch.sigmoid(odds).float()
+    probability[_weaker(spots, odds, _RIVALS_WIDTHS * appearance.sigma_px)] = 0.0
+    dim = found.log_ratios.amax(1) < _BRIGHT**2 / 2
+    weighed = {
+        "x": torch.where(dim, found.x, spots.x),
+        "y": torch.where(dim, found.y, spots.y),
+        "x_error": torch.where(dim, with_doubt(found.x_error, probability), spots.x_error),
+        "y_error": torch.where(dim, with_doubt(found.y_error, probability), spots.y_error),
+        "probability": probability,
+    }
+    where = torch.nonzero(doubtful)[:, 0]
+    return Seen(
+        frame=seen.frame,
+        **{name: vars(seen)[name].index_copy(0, where, new) for name, new in weighed.items()},
+    )
+
+
+def _weaker(spots: Seen, odds: Tensor, within_px: float) -> Tensor:
+    """Return the numbers of spots that have a likelier one near them."""
+    pairs = spots.pairs(within_px)
+    first, second = pairs[:, 0], pairs[:, 1]
+    return torch.where(odds[first] < odds[second], first, second)
