@@ -32,6 +32,7 @@ def extract_particles_from_predictions(
     min_area: int = 3,
     *,
     polarity: Polarity = "auto",
+    appearance: Appearance | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Find the particles of every frame of a video.
@@ -52,6 +53,8 @@ def extract_particles_from_predictions(
     polarity : {"auto", "bright", "dark"}
         Whether particles are brighter or darker than their surroundings. Models of versions 2.0
         and 3.0 take the frames as they are.
+    appearance : Appearance, optional
+        What the video's particles have in common, see `video_appearance`; default: measured here.
     progress : callable, optional
         Called with the number of frames done and the number of all frames.
 
@@ -74,7 +77,7 @@ def extract_particles_from_predictions(
     video = video if isinstance(video, Video) else Video(video)
     sign = polarity_sign(model, video, polarity)
     maximum = video_maximum(video) if model.normalisation == "video_maximum" else None
-    appearance = video_appearance(model, video, sign)
+    appearance = appearance or video_appearance(model, video, sign)
     tables = []
     times = _TIMES_ON_A_GPU if model.device.type == "cuda" else 1
     for first, frames, margins in _with_margins(

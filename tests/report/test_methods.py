@@ -54,6 +54,7 @@ def video(**changes):
         "model": {
             "bundled": True, "architecture": "grid", "networks": 1, "context_frames": 0,
             "weights_sha256": "0123456789abcdef" * 4, "threshold": 0.43, "polarity": "bright",
+            "doubtful_spots_weighed": False,
         },
         "version": "4.0.0",
         "video": {"name": "gel.tif", "sha256": "f" * 64, "shape": [20000, 512, 640]},
@@ -248,7 +249,9 @@ def test_a_search_range_that_was_given_or_guessed_was_not_measured():
         ({"bundled": False}, None, ["trained beforehand"], ["comes with"]),
         ({"networks": 5}, None, ["5 convolutional neural networks together"], []),
         ({"context_frames": 1}, None, ["shown each frame with the 1 frame before"], []),
-        ({"polarity": "dark"}, None, ["dark on bright ground"], []),
+        ({"polarity": "dark"}, None, ["dark on bright ground"], ["empirical Bayes"]),
+        ({"doubtful_spots_weighed": True}, None, ["photons under the width", "empirical Bayes"],
+         []),
         ({"architecture": "unet"}, None, ["a U-Net [1]", "areas of 3 px² or more", "Ronneberger"],
          ["bright on dark", "Gaussian"]),
         ({"bundled": False}, "f" * 64, ["trained for the recording, without labels", "simulated"],

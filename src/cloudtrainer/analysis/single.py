@@ -203,4 +203,5 @@ def _described(
         "weights_sha256": detector.weights_sha256(),
         "threshold": detector.threshold if threshold is None else threshold,
         "polarity": tracked.polarity,
+        "doubtful_spots_weighed": tracked.weighed,
     }

@@ -18,6 +18,7 @@ from cloudtrainer.inference import (
     missing_neighbours,
     polarity_sign,
     signs_seen,
+    video_appearance,
 )
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
@@ -71,6 +72,8 @@ class Tracked:
         What the user should know.
     smeared_joined : int
         How many times a particle was found as two in a frame, which were joined.
+    weighed : bool
+        Whether the photons of doubtful spots decided what is a particle.
     why_left_out, how_left_out : str
         Why tracks are linked and not measured, and by what they were told: the end of a sentence
         that begins with "tracks were left out".
@@ -87,6 +90,7 @@ class Tracked:
     drift: Drift
     warnings: tuple[str, ...]
     smeared_joined: int = 0
+    weighed: bool = False
     why_left_out: str = ""
     how_left_out: str = ""
 
@@ -131,12 +135,15 @@ def track_video(
     """
     sign, doubt = _sign(model, video, settings)
     polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
+    appearance = video_appearance(model, video, sign)
+    weighed = appearance is not None and appearance.population is not None
     found = extract_particles_from_predictions(
         model,
         video,
         settings.threshold,
         settings.min_area,
         polarity=polarity,
+        appearance=appearance,
         progress=progress,
     )
     masked = StaticSpecks(found, found.iloc[:0])
@@ -158,7 +165,7 @@ def track_video(
         tracks = track_particles(detections, 1.0, settings.memory_frames)
         return Tracked(
             detections, len(masked.specks), tracks, tracks, polarity, None, None, None,
-            subtract_drift(tracks, "none"), tuple(warnings),
+            subtract_drift(tracks, "none"), tuple(warnings), weighed=weighed,
         )  # fmt: skip
 
     suggested = None
@@ -216,6 +223,7 @@ def track_video(
         drift=drift,
         warnings=tuple(warnings),
         smeared_joined=smeared.joined,
+        weighed=weighed,
         why_left_out=why,
         how_left_out=how,
     )

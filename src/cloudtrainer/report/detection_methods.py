@@ -23,6 +23,13 @@ def detection(singles: Sequence[Summary], references: References) -> list[str]:
                 "of Gaussian spots to the pixels around them, taken where they were sharper than "
                 f"the network{where}."
             )
+    weighed = [one for one in filmed if one["model"]["doubtful_spots_weighed"]]
+    if weighed:
+        said.append(
+            "The probability of doubtful spots was that of Poisson-distributed photons under the "
+            "width and the densities of brightness of the recording's particles (empirical Bayes)"
+            f"{among(len(weighed), len(singles))}."
+        )
     masked = [one for one in filmed if one["measured"]["static_specks"]]
     if masked:
         specks = sum(one["measured"]["static_specks"] for one in masked)
