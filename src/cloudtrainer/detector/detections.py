@@ -22,8 +22,6 @@ from cloudtrainer.detector.targets import cell_centres, offset_errors
 
 # Where the factor of stated errors is `error_scale` itself.
 TYPICAL_ERROR_PX = 0.2
-# Spots from this probability on are looked at again, where photons can tell of them.
-_LEAST_LOOKED_AT = 0.02
 DETECTION_COLUMNS = ["frame", "x", "y", "x_error", "y_error", "probability", "intensity", "area"]
 
 

@@ -67,7 +67,7 @@ def test_likelihood_ratios_are_those_of_poisson_numbers(film, x, y):
     filmed = film(200.0, places=[np.array([[x, y]])], side=40)
     frames, variance = filmed.frames, filmed.variance
     ground = Ground(torch.full((1, 10, 10), BACKGROUND))
-    population = Population((1.0,) * len(BRIGHTNESS), 1 / math.sqrt(BACKGROUND))
+    population = Population((1.0,) * len(BRIGHTNESS), BACKGROUND)
     found = gather_evidence(frames, variance, ground, one_spot(x, y), USUAL, population)
 
     row, column = np.indices((40, 40))
@@ -100,7 +100,7 @@ def test_the_population_is_told_from_sure_and_doubtful_spots(film):
     density = torch.tensor(appearance.population.density_px2)
     assert density.sum() * 360**2 == pytest.approx(100, rel=0.12)
     mean = (density * BRIGHTNESS).sum() / density.sum()
-    assert mean == pytest.approx(ratio, rel=0.05)
+    assert mean == pytest.approx(ratio, rel=0.08)
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (3.0, 100.0), (0.2, -5.0)])
@@ -138,19 +138,19 @@ def test_places_of_dim_spots_are_near_the_bound_and_state_their_error(film):
 
 def test_of_two_spots_in_the_light_of_one_particle_one_is_left(film):
     filmed = film(150.0, frames=8, side=240)
-    one = peaks(filmed.counts)
-    appearance = told(filmed, seen=one)
-    twice = Seen(
-        **{
-            name: torch.cat([values, values + (2.5 if name == "x" else 0.0)])
-            for name, values in vars(one.of(one.probability < 0.5)).items()
-        }
+    seen = peaks(filmed.counts)
+    appearance = told(filmed, seen=seen)
+    doubtful = torch.nonzero((seen.probability > 0.1) & (seen.probability < 0.5))[:, 0]
+    second = seen.of(doubtful)
+    second = Seen(**{**vars(second), "x": second.x + 2.5})
+    both = Seen(
+        **{name: torch.cat([values, vars(second)[name]]) for name, values in vars(seen).items()}
     )
-    twice = Seen(**{**vars(twice), "frame": twice.frame.long()})
-    found = weigh(filmed.frames, filmed.variance, twice, appearance)
-    half = len(twice) // 2
-    both = (found.probability[:half] > 0) & (found.probability[half:] > 0)
-    assert not both.any()
+    found = weigh(filmed.frames, filmed.variance, both, appearance).probability
+    changed = found != both.probability
+    weighed = changed[doubtful] & changed[len(seen) :]
+    assert weighed.sum() > 10
+    assert ((found[doubtful] == 0) | (found[len(seen) :] == 0))[weighed].all()
 
 
 def test_what_a_likely_spot_sheds_light_on_is_left_alone(film):
@@ -232,7 +232,6 @@ def test_dark_particles_are_weighed_as_bright_ones_are(film):
     frames, variance = torch.as_tensor(counts, dtype=torch.float32), torch.full((12,), 60.0)
     seen = peaks(counts * math.sqrt(BACKGROUND / 60), -60 * math.sqrt(BACKGROUND / 60))
     appearance = with_population(Appearance(SEEN_SIGMA, 0.03, -1.0, 0.0), frames, variance, seen)
-    assert appearance.population.growth < 0
     found = weigh(frames, variance, seen, appearance)
     right, kept = is_true(found, filmed), found.probability.numpy() > 0.43
     before = seen.probability.numpy() > 0.43
@@ -266,3 +265,48 @@ def test_nothing_is_told_where_photons_cannot_decide(film, kind):
     assert found == appearance
     seen = peaks(filmed.counts)
     assert weigh(filmed.frames, filmed.variance, seen, found) is seen
+
+
+def test_frames_that_look_otherwise_are_left_to_the_network(film):
+    filmed = film(250.0, frames=6, side=240)
+    appearance = told(filmed)
+    assert appearance.population is not None
+    dim = film(100.0, frames=2, side=240, seed=1)
+    bright_ground = film(250.0, frames=1, side=240, seed=2)
+    noise = np.random.default_rng(3).normal(0, 6.0, (1, 240, 240))
+    frames = np.concatenate([filmed.counts[:1], dim.counts, bright_ground.counts + noise])
+    variance = torch.tensor([BACKGROUND] * 3 + [BACKGROUND + 36.0])
+    seen = peaks(frames, least=3.0)
+    sure = torch.where(seen.probability > 0.3, 0.9, seen.probability)
+    seen = Seen(**{**vars(seen), "probability": sure})
+    found = weigh(torch.as_tensor(frames, dtype=torch.float32), variance, seen, appearance)
+    changed = found.probability != seen.probability
+    assert [bool(changed[seen.frame == n].any()) for n in range(4)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("value", [0.0, 4e9])
+def test_dropped_and_saturated_frames_change_nothing_for_the_others(film, value):
+    filmed = film(150.0, frames=6, side=240)
+    seen = peaks(filmed.counts)
+    appearance = told(filmed, seen=seen)
+    frames, variance = filmed.frames.clone(), filmed.variance.clone()
+    frames[[1, 4]], variance[[1, 4]] = value, 1e-24
+    there = (seen.frame != 1) & (seen.frame != 4)
+    left = with_population(USUAL, frames, variance, seen.of(there)).population
+    assert sum(left.density_px2) == pytest.approx(sum(appearance.population.density_px2), rel=0.1)
+    whole = weigh(filmed.frames, filmed.variance, seen.of(there), appearance)
+    found = weigh(frames, variance, seen.of(there), appearance)
+    torch.testing.assert_close(found.probability, whole.probability, atol=1e-4, rtol=1e-4)
+
+
+def test_noise_that_neighbouring_pixels_share_is_not_taken_for_particles(film):
+    filmed = film(220.0, frames=8, side=360, seed=11)
+    counts = gaussian_filter(filmed.counts, (0, 0.4, 0.4))
+    rough = np.diff(np.diff(counts, 2, axis=1), 2, axis=2)
+    variance = torch.full((8,), float((1.4826 * np.median(np.abs(rough)) / 6) ** 2))
+    frames = torch.as_tensor(counts, dtype=torch.float32)
+    seen = peaks(counts)
+    appearance = with_population(USUAL, frames, variance, seen)
+    assert 1.15 < appearance.population.clumping < 1.5
+    found = weigh(frames, variance, seen, appearance)
+    assert is_true(found, filmed)[found.probability.numpy() > 0.43].mean() > 0.97

@@ -14,6 +14,7 @@ BRIGHTNESS = torch.logspace(math.log10(2.5), math.log10(40.0), 20, dtype=torch.f
 # Light never takes more than this share of the noise away (dark particles are fewer photons).
 _LEAST_VARIANCE = 0.25
 _ALIKE_SPREAD, _ALIKE_MISFIT = 0.2, 0.03
+_ALIKE_VARIANCE = (0.6, 1.6)
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,24 @@ class Population:
     ----------
     density_px2 : tuple of float
         Particles a px² of each brightness in ``BRIGHTNESS``.
-    growth : float
-        What light of one standard deviation of the ground's noise adds to the noise's variance, as
-        a share of it.
+    variance : float
+        Variance of the noise of the ground of the frames that this was measured on, counts².
+    clumping : float
+        Standard deviation of the noise at the scale of a particle, in that of neighbouring pixels;
+        1 where the noise of each pixel is its own.
+    seen : float
+        Particles by their photons over those by the network.
     """
 
     density_px2: tuple[float, ...]
-    growth: float
+    variance: float
+    clumping: float = 1.0
+    seen: float = 1.0
+
+    def alike(self, variance: Tensor) -> Tensor:
+        """Return which frames have about the noise of those that this was measured on, bool."""
+        low, high = _ALIKE_VARIANCE
+        return (variance > low * self.variance) & (variance < high * self.variance)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ _REACH, _STEP = 1.0, 1 / 3
 # Light changes the variance of the ground by at least this share of it a noise standard deviation,
 # and never takes more of it away than this leaves.
 _LEAST_GROWTH, _LEAST_VARIANCE = 1e-3, 0.25
+# Share of a normal distribution that lies below its mean less its standard deviation.
+_ONE_BELOW = 0.1587
 # Likelihood ratios held in memory at once are those of so many spots: 3 MB.
 _SPOTS_AT_ONCE = 512
 
@@ -80,17 +82,14 @@ def gather_evidence(
     down, across = (axis.flatten() for axis in torch.meshgrid(steps, steps, indexing="ij"))
     radius = radius_px(appearance)
     pixels = torch.arange(-radius, radius + 1, device=frames.device)
-    counts_for, costs = _filters(widths * sigma, population.growth, pixels, steps)
+    growth = appearance.gain / (population.clumping * math.sqrt(population.variance))
+    counts_for, costs = _filters(widths * sigma, growth, pixels, steps)
     share = torch.tensor(population.density_px2, device=frames.device)
     parts = []
     for some in torch.split(torch.arange(len(seen), device=frames.device), _SPOTS_AT_ONCE):
         spots = seen.of(some)
-        patches = Patches.around(frames, variance, spots.frame, spots.x, spots.y, radius)
-        under = ground.at(spots.frame, spots.x, spots.y)
-        # The more light there is in a ground, the more noise.
-        more = under - ground.typical[spots.frame]
-        noise = appearance.variance_of_ground(patches.variance, more).sqrt()
-        above = patches.inside * (patches.counts - under[:, None]) / noise[:, None]
+        patches, above = _above_ground(frames, variance, ground, spots, appearance)
+        above /= population.clumping
         log_ratio = above @ counts_for - patches.reached @ costs
         cut = torch.nonzero((patches.inside != patches.reached).any(1))[:, 0]
         log_ratio[cut] += (patches.reached - patches.inside[cut]) @ costs
@@ -115,6 +114,38 @@ def gather_evidence(
         )
     names = vars(parts[0])
     return Evidence(**{name: torch.cat([vars(part)[name] for part in parts]) for name in names})
+
+
+def noise_between_spots(
+    frames: Tensor, variance: Tensor, ground: Ground, empty: Seen, appearance: Appearance
+) -> float:
+    """Return the standard deviation of the noise at the scale of a particle, without particles.
+
+    It is that of a matched filter at places without a spot, in units of what noise that each pixel
+    has for itself would give; told from the lower half, which dim particles do not reach.
+    """
+    seen = []
+    for some in torch.split(torch.arange(len(empty), device=frames.device), 8 * _SPOTS_AT_ONCE):
+        patches, above = _above_ground(frames, variance, ground, empty.of(some), appearance)
+        line = torch.exp(-0.5 * (patches.steps / appearance.sigma_px) ** 2)
+        shape = (line[:, None] * line).flatten()
+        squared = patches.inside @ shape**2
+        seen.append(above @ shape / squared.sqrt())
+    low, middle = torch.cat(seen).quantile(torch.tensor([_ONE_BELOW, 0.5], device=frames.device))
+    return float(middle - low)
+
+
+def _above_ground(
+    frames: Tensor, variance: Tensor, ground: Ground, spots: Seen, appearance: Appearance
+) -> tuple[Patches, Tensor]:
+    """Return patches, and their pixels above the ground in units of its noise."""
+    radius = radius_px(appearance)
+    patches = Patches.around(frames, variance, spots.frame, spots.x, spots.y, radius)
+    under = ground.at(spots.frame, spots.x, spots.y)
+    # The more light there is in a ground, the more noise.
+    more = under - ground.typical[spots.frame]
+    noise = appearance.variance_of_ground(patches.variance, more).sqrt()
+    return patches, patches.inside * (patches.counts - under[:, None]) / noise[:, None]
 
 
 def _filters(sigma: float, growth: float, pixels: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:

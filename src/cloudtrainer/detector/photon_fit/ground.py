@@ -50,7 +50,7 @@ class Ground:
             return functional.avg_pool2d(mean, (1, size), 1, (0, size // 2))
 
         # Differences of large sums: around the mean, float32 holds them.
-        level = frames.mean()
+        level = frames.mean((1, 2), keepdim=True)
         return cls(level + summed((frames - level) * dark) / summed(dark).clamp(min=1e-3))
 
     @property

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cloudtrainer.detector.photon_fit.appearance import BRIGHTNESS, Appearance, Population
-from cloudtrainer.detector.photon_fit.evidence import gather_evidence
+from cloudtrainer.detector.photon_fit.evidence import gather_evidence, noise_between_spots
 from cloudtrainer.detector.photon_fit.ground import Ground
 from cloudtrainer.detector.photon_fit.seen import LIKELY, Seen
 
@@ -15,8 +15,13 @@ from cloudtrainer.detector.photon_fit.seen import LIKELY, Seen
 _WIDTHS = torch.logspace(math.log10(0.75), math.log10(1.45), 8).tolist()
 _BLURRED = 2.0
 _LEAST_SPOTS = 50
-_PROBES_PX = 4
 _ROUNDS = 100
+# Places looked at for light that is no spot's, px apart, and how many of them.
+_PROBES_PX, _MOST_PROBES, _LEAST_EMPTY = 4, 40_000, 200
+# Noise at the scale of a particle, in that of neighbouring pixels.
+_MOST_CLUMPING = 1.5
+# Share of the particles that are as likely of any brightness.
+_ANY = 0.03
 # Particles alike in width leave little that a blurred one would explain better.
 _MOST_BLURRED = 0.05
 # The photons and the network must agree on how many particles there are, and nearly always on what
@@ -51,16 +56,26 @@ def with_population(
         The same one where spots are too few, no Gaussians or of several widths, or where network
         and photons differ: light that is no particle's, a ground with structure, too little light.
     """
-    likely = seen.probability >= LIKELY
-    if not appearance.gaussian or int(likely.sum()) < _LEAST_SPOTS:
+    if not appearance.gaussian:
         return appearance
-    area_px2 = frames.numel() * _share_without_light(frames, seen.of(likely), appearance)
-    if area_px2 == 0:
+    in_sight = variance[seen.of(seen.probability >= LIKELY).frame]
+    if len(in_sight) < _LEAST_SPOTS or not 0 < float(in_sight.median()) < math.inf:
         return appearance
-    ground = Ground.of(frames, seen.of(likely), appearance.sigma_px)
+    anyhow = Population((1.0,) * len(BRIGHTNESS), float(in_sight.median()))
+    # Frames that were dropped, or are lit differently, say nothing of the others.
+    alike = anyhow.alike(variance)
+    seen = seen.of(alike[seen.frame])
+    likely = seen.of(seen.probability >= LIKELY)
+    ground = Ground.of(frames, likely, appearance.sigma_px)
+    empty, share = _empty_places(frames.shape, alike, likely, appearance.sigma_px)
+    if len(likely) < _LEAST_SPOTS or len(empty) < _LEAST_EMPTY:
+        return appearance
+    area_px2 = int(alike.sum()) * frames[0].numel() * share
     spots = seen.of(seen.alone(appearance.sigma_px))
-    growth = appearance.gain / float(variance.median().sqrt())
-    anyhow = Population((1.0,) * len(BRIGHTNESS), growth)
+    clumping = noise_between_spots(frames, variance, ground, empty, appearance)
+    if clumping > _MOST_CLUMPING:
+        return appearance
+    anyhow = replace(anyhow, clumping=max(1.0, clumping))
     fits = []
     for width in _WIDTHS:
         tried = replace(appearance, sigma_px=appearance.sigma_px * width)
@@ -78,21 +93,34 @@ def with_population(
     if best in (0, len(fits) - 1) or float(others.sum() / particles.sum()) > _MOST_BLURRED:
         return appearance
     by_photons = torch.sigmoid((particles.log() + ratios[:, :kinds]).logsumexp(1))
-    if not _agree(by_photons, spots.probability, int(likely.sum())):
+    if not _agree(by_photons, spots.probability, len(likely)):
         return appearance
-    return replace(told, population=Population(tuple(particles.tolist()), growth))
+    # What was not seen in a few frames may be there in others.
+    particles = (1 - _ANY) * particles + _ANY * particles.mean()
+    return replace(
+        told,
+        population=replace(
+            anyhow,
+            density_px2=tuple(particles.tolist()),
+            seen=float(by_photons.sum() / spots.probability.sum()),
+        ),
+    )
 
 
-def _share_without_light(frames: Tensor, likely: Seen, appearance: Appearance) -> float:
-    """Return the share of the frames on which no likely spot sheds light."""
-    axes = [torch.arange(0, side, _PROBES_PX) for side in frames.shape[-2:]]
+def _empty_places(
+    size: torch.Size, alike: Tensor, likely: Seen, sigma_px: float
+) -> tuple[Seen, float]:
+    """Return places of a grid on which no likely spot sheds light, and their share of the grid."""
+    step = max(_PROBES_PX, math.ceil(math.sqrt(math.prod(size) / _MOST_PROBES)))
+    device = alike.device
+    axes = [torch.arange(0, side, step, device=device) for side in size[-2:]]
     number, y, x = (
-        axis.flatten().to(frames.device)
-        for axis in torch.meshgrid(torch.arange(len(frames)), *axes, indexing="ij")
+        axis.flatten() for axis in torch.meshgrid(torch.nonzero(alike)[:, 0], *axes, indexing="ij")
     )
     nothing = torch.zeros_like(x, dtype=torch.float32)
-    probes = Seen(number, x.float(), y.float(), nothing, nothing, nothing)
-    return float((likely.shedding_light(probes, appearance.sigma_px) == 0).float().mean())
+    grid = Seen(number, x.float(), y.float(), nothing, nothing, nothing)
+    empty = likely.shedding_light(grid, sigma_px) == 0
+    return grid.of(empty), float(empty.float().mean())
 
 
 def _likeliest(log_ratios: Tensor, area_px2: float) -> tuple[Tensor, float]:
@@ -105,7 +133,8 @@ def _likeliest(log_ratios: Tensor, area_px2: float) -> tuple[Tensor, float]:
     for _ in range(_ROUNDS):
         either = nothing + ratios @ density
         density = density * ((1 / either) @ ratios) / area_px2 + 1e-12
-    return density, float((either.log() + most).sum())
+    likelihood = (either.log() + most).sum() - area_px2 * density.sum()
+    return density, float(likelihood)
 
 
 def _agree(by_photons: Tensor, by_network: Tensor, likely: int) -> bool:
