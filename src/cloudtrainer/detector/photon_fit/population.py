@@ -76,6 +76,39 @@ def with_population(
     if clumping > _MOST_CLUMPING:
         return appearance
     anyhow = replace(anyhow, clumping=max(1.0, clumping))
+    told = _likeliest_width(frames, variance, ground, spots, appearance, anyhow, area_px2)
+    if told is None:
+        return appearance
+    measured, ratios, particles = told
+    by_photons = torch.sigmoid((particles.log() + ratios).logsumexp(1))
+    if not _agree(by_photons, spots.probability, len(likely)):
+        return appearance
+    # What was not seen in a few frames may be there in others.
+    particles = (1 - _ANY) * particles + _ANY * particles.mean()
+    return replace(
+        measured,
+        population=replace(
+            anyhow,
+            density_px2=tuple(particles.tolist()),
+            seen=float(by_photons.sum() / spots.probability.sum()),
+        ),
+    )
+
+
+def _likeliest_width(
+    frames: Tensor,
+    variance: Tensor,
+    ground: Ground,
+    spots: Seen,
+    appearance: Appearance,
+    anyhow: Population,
+    area_px2: float,
+) -> tuple[Appearance, Tensor, Tensor] | None:
+    """Return the appearance under which the pixels are likeliest; None where no width tried is.
+
+    Also the logarithms of the likelihood ratios under it, (spots, brightnesses), and the density of
+    each brightness, particles a px².
+    """
     fits = []
     for width in _WIDTHS:
         tried = replace(appearance, sigma_px=appearance.sigma_px * width)
@@ -91,20 +124,8 @@ def with_population(
     kinds = len(BRIGHTNESS)
     particles, others = density[:kinds], density[kinds:]
     if best in (0, len(fits) - 1) or float(others.sum() / particles.sum()) > _MOST_BLURRED:
-        return appearance
-    by_photons = torch.sigmoid((particles.log() + ratios[:, :kinds]).logsumexp(1))
-    if not _agree(by_photons, spots.probability, len(likely)):
-        return appearance
-    # What was not seen in a few frames may be there in others.
-    particles = (1 - _ANY) * particles + _ANY * particles.mean()
-    return replace(
-        told,
-        population=replace(
-            anyhow,
-            density_px2=tuple(particles.tolist()),
-            seen=float(by_photons.sum() / spots.probability.sum()),
-        ),
-    )
+        return None
+    return told, ratios[:, :kinds], particles
 
 
 def _empty_places(
