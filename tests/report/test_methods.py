@@ -249,8 +249,8 @@ def test_a_search_range_that_was_given_or_guessed_was_not_measured():
         ({"bundled": False}, None, ["trained beforehand"], ["comes with"]),
         ({"networks": 5}, None, ["5 convolutional neural networks together"], []),
         ({"context_frames": 1}, None, ["shown each frame with the 1 frame before"], []),
-        ({"polarity": "dark"}, None, ["dark on bright ground"], ["empirical Bayes"]),
-        ({"doubtful_spots_weighed": True}, None, ["photons under the width", "empirical Bayes"],
+        ({"polarity": "dark"}, None, ["dark on bright ground"], ["Poisson"]),
+        ({"doubtful_spots_weighed": True}, None, ["Isolated detections", "Poisson", "Robbins"],
          []),
         ({"architecture": "unet"}, None, ["a U-Net [1]", "areas of 3 px² or more", "Ronneberger"],
          ["bright on dark", "Gaussian"]),
@@ -345,7 +345,7 @@ def test_videos_without_an_estimate_are_named_as_they_are():
 
 
 # Those that could not be confirmed by what can be read in public.
-WITHOUT_DOI = {"backlund", "bell", "gourieroux", "hall", "mackinnon"}
+WITHOUT_DOI = {"backlund", "bell", "gourieroux", "hall", "mackinnon", "robbins"}
 
 
 def test_papers_have_their_journal_year_and_doi():

@@ -193,7 +193,8 @@ class ParticleDetector(nn.Module):
             How many of the first and of the last frames are neighbours of the others only: no
             particles are looked for in them.
         fit : bool
-            Refine the positions of a grid model by a fit to the photons, and part close pairs.
+            Refine the positions of a grid model by a fit to the photons, part close pairs, and
+            weigh doubtful spots by their photons where these can tell.
         appearance : Appearance, optional
             What the video's particles have in common, see :meth:`appearance`; default: measured on
             these frames.

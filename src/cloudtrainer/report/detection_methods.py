@@ -26,8 +26,10 @@ def detection(singles: Sequence[Summary], references: References) -> list[str]:
     weighed = [one for one in filmed if one["model"]["doubtful_spots_weighed"]]
     if weighed:
         said.append(
-            "The probability of doubtful spots was that of Poisson-distributed photons under the "
-            "width and the densities of brightness of the recording's particles (empirical Bayes)"
+            "Isolated detections that the network was not sure of were given the probability that "
+            "Poisson-distributed photons give them, with the width and the distribution of "
+            f"brightness of the recording's own particles {references.cite('robbins')}, except in "
+            "frames that differ from those these were told from"
             f"{among(len(weighed), len(singles))}."
         )
     masked = [one for one in filmed if one["measured"]["static_specks"]]

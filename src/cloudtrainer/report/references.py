@@ -17,6 +17,7 @@ PAPERS = {
     "michalet": "X. Michalet and A. J. Berglund, Phys. Rev. E 85, 061916 (2012), "
     "doi:10.1103/PhysRevE.85.061916",
     "neumann": "J. von Neumann, Ann. Math. Stat. 12, 367 (1941), doi:10.1214/aoms/1177731677",
+    "robbins": "H. Robbins, Proc. 3rd Berkeley Symp. Math. Stat. Prob. 1, 157 (1956)",
     "ronneberger": "O. Ronneberger, P. Fischer and T. Brox, Lect. Notes Comput. Sci. 9351, 234 "
     "(2015), doi:10.1007/978-3-319-24574-4_28",
     "semrau": "S. Semrau and T. Schmidt, Biophys. J. 92, 613 (2007), "

@@ -17,7 +17,7 @@ _STAYS_WITHIN_PX = 1.5
 LIKELY = 0.5
 _ALONE_WIDTHS = 5.0
 # In widths of the spot: a dim spot's photons alone are not sharper than the network, which knows
-# what spots look like; this is a signal-to-noise ratio of about 8.
+# what spots look like; this is a signal-to-noise ratio of about 12.
 _SHARP = 0.12
 # Both errors are estimates: a fit is left only where it is clearly less sharp than the network.
 _SHARPER = 2.0

@@ -13,10 +13,11 @@ _DOUBTFUL = 0.99
 # Two doubtful spots nearer than this many widths are of one particle.
 _RIVALS_WIDTHS = 2.7
 # A frame in which photons see fewer or more particles than the network by more than these shares,
-# and by more than so many, is not as those that the population was measured on.
+# beyond what they do in the frames that the population was measured on, and by more than so many,
+# is not like those.
 _FEWER, _MORE, _UNUSUAL_NUMBER = 0.12, 0.25, 3.0
-# From this signal-to-noise ratio on the fit places a spot, from where the network saw it.
-_BRIGHT = 8.0
+# From this signal-to-noise ratio of a matched filter on the fit is sharp enough to place a spot.
+_BRIGHT = 12.0
 
 
 def weigh(frames: Tensor, variance: Tensor, seen: Seen, appearance: Appearance) -> Seen:
@@ -24,8 +25,9 @@ def weigh(frames: Tensor, variance: Tensor, seen: Seen, appearance: Appearance) 
 
     Where a particle is one of many alike, how bright and how frequent the others are says how
     likely it is that pixels as these hold one: Bayes' rule with the densities of the video
-    (empirical Bayes, Robbins 1956). Only spots without a likely neighbour are weighed; of several
-    within one spot's light the likeliest is kept, the others get the probability 0.
+    (empirical Bayes, Robbins 1956, Proc. 3rd Berkeley Symp. 1:157). Only spots without a likely
+    neighbour are weighed; of several within one spot's light the likeliest is kept, the others get
+    the probability 0.
 
     Parameters
     ----------
