@@ -55,11 +55,16 @@ def test_a_path_a_video_and_an_array_give_the_same(model, experiment, found, tmp
 
 def test_a_window_of_a_video_counts_its_own_frames(model, experiment, found):
     # Polarity is given: a window is too short to decide it from the same frames.
-    later = extract_particles_from_predictions(model, experiment.frames[4:], polarity="bright")
+    # So is what all particles have in common: a window's own frames tell it a little otherwise.
+    later = extract_particles_from_predictions(
+        model,
+        experiment.frames[4:],
+        polarity="bright",
+        appearance=inference.video_appearance(model, Video(experiment.frames), 1),
+    )
     wanted = found[found["frame"] >= 4].reset_index(drop=True)
     assert (later["frame"] + 4).tolist() == wanted["frame"].tolist()
-    # What all particles have in common is measured on a few of the window's frames.
-    np.testing.assert_allclose(later[["x", "y"]], wanted[["x", "y"]], atol=0.03)
+    np.testing.assert_allclose(later[["x", "y"]], wanted[["x", "y"]], atol=1e-3)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -93,9 +98,13 @@ def test_a_threshold_out_of_range_is_refused(model, experiment, threshold):
         extract_particles_from_predictions(model, experiment.frames, threshold=threshold)
 
 
-def test_a_higher_threshold_keeps_the_surer(model, experiment):
-    low = extract_particles_from_predictions(model, experiment.frames, threshold=0.1)
-    high = extract_particles_from_predictions(model, experiment.frames, threshold=0.9)
+def test_a_higher_threshold_keeps_the_surer(model):
+    settings = ExperimentSettings(
+        frames=3, height_px=96, width_px=96, particles=12, peak_snr=[2, 4], seed=21
+    )
+    frames = simulate_experiment(settings).frames
+    low = extract_particles_from_predictions(model, frames, threshold=0.1)
+    high = extract_particles_from_predictions(model, frames, threshold=0.9)
     assert high["probability"].min() >= 0.9
     # A doubtful neighbour that is left out may come back as the second spot of a pair.
     assert len(high) == pytest.approx((low["probability"] >= 0.9).sum(), rel=0.05)

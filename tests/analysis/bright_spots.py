@@ -12,7 +12,9 @@ BACKGROUND, NOISE, PEAK, SIGMA_PX = 100.0, 5.0, 600.0, 1.5
 DETECTOR = ParticleDetector()
 
 
-def find_bright_spots(model, video, threshold=None, min_area=3, *, polarity="auto", progress=None):
+def find_bright_spots(
+    model, video, threshold=None, min_area=3, *, polarity="auto", appearance=None, progress=None
+):
     """Centroids of what stands far above the background; the detector's signature and columns."""
     tables = []
     for number in range(len(video)):

@@ -12,7 +12,7 @@ from cloudtrainer.tracking import link_parquet
 D, FRAMES, SIDE = 5.0, 50, 200.0
 
 
-def found_twice(model, video, threshold=None, min_area=3, *, polarity="auto", progress=None):
+def found_twice(model, video, *_, **__):
     """Brownian particles; those that moved far during the frame are found as two halves."""
     rng = np.random.default_rng(4)
     steps = rng.normal(0, np.sqrt(2 * D / 16), (len(video), 16, 9, 2))

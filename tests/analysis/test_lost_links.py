@@ -184,7 +184,7 @@ def test_too_crowded_a_field_is_not_corrected_and_said():
     assert estimate.value < 0.85 * true
 
 
-def crowd(model, video, threshold=None, min_area=3, *, polarity="auto", progress=None):
+def crowd(model, video, *_, **__):
     there = walk(250, 7)
     found = there.loc[there["found"], ["frame", "x", "y", "x_error", "y_error"]]
     return found.reset_index(drop=True).assign(intensity=500.0, probability=0.9)
