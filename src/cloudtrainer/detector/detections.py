@@ -50,7 +50,7 @@ def detections_from_grid(
     fit : bool
         Refine positions by a fit to the photons.
     weighed : bool
-        With the fit, weigh doubtful spots by their photons, where these can tell.
+        Where the appearance is measured here, whether doubtful spots may be weighed by it.
     appearance : Appearance, optional
         What the particles of the video have in common; default: measured on these frames.
     """
@@ -60,11 +60,11 @@ def detections_from_grid(
         variance = noise_of(raw) ** 2
         if appearance is None:
             appearance = _appearance(raw, variance, seen, threshold, weighed)
-        if weighed:
-            seen = weigh(raw, variance, seen, appearance)
+        seen = weigh(raw, variance, seen, appearance)
+        found = seen.of(seen.probability >= threshold)
+        seen = _inside(refine(raw, variance, found, appearance), size)
+    else:
         seen = seen.of(seen.probability >= threshold)
-        seen = refine(raw, variance, seen, appearance)
-    seen = _inside(seen.of(seen.probability >= threshold), size)
     order = torch.argsort(seen.frame, stable=True)
     columns = {name: values[order].cpu().numpy() for name, values in vars(seen).items()}
     table = pd.DataFrame(columns).astype({"frame": np.int64})

@@ -12,7 +12,7 @@ from torch import Tensor
 BRIGHTNESS = torch.logspace(math.log10(2.5), math.log10(40.0), 20, dtype=torch.float64)
 
 # Light never takes more than this share of the noise away (dark particles are fewer photons).
-_LEAST_VARIANCE = 0.25
+LEAST_VARIANCE = 0.25
 _ALIKE_SPREAD, _ALIKE_MISFIT = 0.2, 0.03
 _ALIKE_VARIANCE = (0.6, 1.6)
 
@@ -98,4 +98,4 @@ class Appearance:
     def variance_of_ground(self, typical: Tensor, more: Tensor) -> Tensor:
         """Return the variance of a ground with so much more light than is typical, counts²."""
         grown = typical + self.gain * more
-        return grown.maximum(_LEAST_VARIANCE * typical)
+        return grown.maximum(LEAST_VARIANCE * typical)

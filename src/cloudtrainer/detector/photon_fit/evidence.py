@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cloudtrainer.detector.photon_fit.appearance import BRIGHTNESS, Appearance, Population
+from cloudtrainer.detector.photon_fit.appearance import (
+    BRIGHTNESS,
+    LEAST_VARIANCE,
+    Appearance,
+    Population,
+)
 from cloudtrainer.detector.photon_fit.fitting import radius_px
 from cloudtrainer.detector.photon_fit.ground import Ground
 from cloudtrainer.detector.photon_fit.patches import Patches
@@ -14,9 +19,8 @@ from cloudtrainer.detector.photon_fit.seen import Seen
 
 # A particle is looked for within so many widths of where it was seen, in steps of so many.
 _REACH, _STEP = 1.0, 1 / 3
-# Light changes the variance of the ground by at least this share of it a noise standard deviation,
-# and never takes more of it away than this leaves.
-_LEAST_GROWTH, _LEAST_VARIANCE = 1e-3, 0.25
+# Light changes the variance of the ground by at least this share of it a noise standard deviation.
+_LEAST_GROWTH = 1e-3
 # Share of a normal distribution that lies below its mean less its standard deviation.
 _ONE_BELOW = 0.1587
 # Likelihood ratios held in memory at once are those of so many spots: 3 MB.
@@ -160,7 +164,7 @@ def _filters(sigma: float, growth: float, pixels: Tensor, steps: Tensor) -> tupl
     peak = BRIGHTNESS.to(pixels.device)[:, None] / (math.sqrt(math.pi) * sigma)
     light = peak * shape
     if growth < 0:
-        light = light.clamp(max=(_LEAST_VARIANCE - 1) / growth)
+        light = light.clamp(max=(LEAST_VARIANCE - 1) / growth)
     counts_for = (growth * light).log1p() / growth
     costs = (light - counts_for) / growth
     return counts_for.flatten(1).float(), costs.flatten(1).float()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -165,6 +166,11 @@ class Patches:
         return Spots(frame, x, y, peak.clamp(min=0), sigma, ground)
 
 
+def places(frame: Tensor, x: Tensor, y: Tensor) -> NDArray[np.float64]:
+    """Return places in which those of one frame are near each other alone, (spots, 3)."""
+    return torch.stack([frame * 1e6, x.double(), y.double()], dim=1).cpu().numpy()
+
+
 def neighbours(spots: Spots, reach_px: float) -> tuple[Tensor, Tensor]:
     """Return the nearest other spots of the same frame, at most four.
 
@@ -175,8 +181,7 @@ def neighbours(spots: Spots, reach_px: float) -> tuple[Tensor, Tensor]:
     there : Tensor
         Whether there is one, bool, (spots, neighbours).
     """
-    place = torch.stack([spots.frame * 1e6, spots.x.double(), spots.y.double()], dim=1)
-    numbers = place.cpu().numpy()
+    numbers = places(spots.frame, spots.x, spots.y)
     others = np.arange(2, MOST_NEIGHBOURS + 2)
     distance, which = cKDTree(numbers).query(numbers, others, distance_upper_bound=reach_px)
     there = np.isfinite(distance)

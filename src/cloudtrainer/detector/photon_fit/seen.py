@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cloudtrainer.detector.photon_fit.pairs import Pairs
+from cloudtrainer.detector.photon_fit.patches import places
 from cloudtrainer.detector.photon_fit.solve import Solved
 
 # A fit that leaves the network's position by more than this, px, has found something else.
@@ -60,23 +59,21 @@ class Seen:
         # A likely spot has itself within reach.
         return self.of(likely).shedding_light(self, sigma_px) == likely
 
-    def shedding_light(self, places: "Seen", sigma_px: float) -> Tensor:
+    def shedding_light(self, at: "Seen", sigma_px: float) -> Tensor:
         """Return how many of the spots shed light on each of some places, (places,)."""
         if len(self) == 0:
-            return torch.zeros_like(places.frame)
-        number = cKDTree(self._places()).query_ball_point(
-            places._places(), _ALONE_WIDTHS * sigma_px, return_length=True
+            return torch.zeros_like(at.frame)
+        number = cKDTree(places(self.frame, self.x, self.y)).query_ball_point(
+            places(at.frame, at.x, at.y), _ALONE_WIDTHS * sigma_px, return_length=True
         )
         return torch.as_tensor(number, device=self.x.device)
 
     def pairs(self, within_px: float) -> Tensor:
         """Return the numbers of spots of one frame that are near each other, (pairs, 2)."""
-        near = cKDTree(self._places()).query_pairs(within_px, output_type="ndarray")
+        near = cKDTree(places(self.frame, self.x, self.y)).query_pairs(
+            within_px, output_type="ndarray"
+        )
         return torch.as_tensor(near, device=self.x.device)
-
-    def _places(self) -> NDArray[np.float64]:
-        place = torch.stack([self.frame * 1e6, self.x.double(), self.y.double()], dim=1)
-        return place.cpu().numpy()
 
     def parted(self, pairs: Pairs) -> "Seen":
         """Return the spots with pairs in the place of single ones; their second spots last."""
