@@ -1,4 +1,4 @@
-"""bfloat16 on processors that know it: the same particles, twice as fast."""
+"""bfloat16 on processors that are faster in it: the same particles in half the time."""
 
 from contextlib import nullcontext
 
@@ -17,13 +17,27 @@ def bfloat16(monkeypatch):
     monkeypatch.setattr(module, "fastest_on", lambda _: torch.autocast("cpu", torch.bfloat16))
 
 
-def test_only_processors_that_know_bfloat16_compute_in_it(monkeypatch):
-    for knows in (True, False):
-        monkeypatch.setattr(precision, "processor_knows_bfloat16", lambda knows=knows: knows)
+def test_only_processors_that_are_faster_in_bfloat16_compute_in_it(monkeypatch):
+    for faster in (True, False):
+        monkeypatch.setattr(
+            precision, "processor_is_faster_in_bfloat16", lambda faster=faster: faster
+        )
         with precision.fastest_on(torch.device("cpu")):
-            assert torch.is_autocast_enabled("cpu") is knows
+            assert torch.is_autocast_enabled("cpu") is faster
     with precision.fastest_on(torch.device("meta")):
         assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512_bf16", "amd", "faster"),
+    [(True, True, False, True), (False, True, False, False), (False, True, True, True),
+     (False, False, True, False)],
+)  # fmt: skip
+def test_bfloat16_that_is_known_but_slow_is_left_alone(monkeypatch, amx, avx512_bf16, amd, faster):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(precision, "_made_by_amd", lambda: amd)
+    assert precision.processor_is_faster_in_bfloat16.__wrapped__() is faster
 
 
 def test_the_bundled_model_finds_the_same_particles_in_bfloat16(film, monkeypatch, bfloat16):

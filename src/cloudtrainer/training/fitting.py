@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector
 from cloudtrainer.detector.model_files import read_model
-from cloudtrainer.detector.precision import processor_knows_bfloat16
+from cloudtrainer.detector.precision import processor_is_faster_in_bfloat16
 from cloudtrainer.errors import ConfigError, TrainingError, WorkspaceError
 from cloudtrainer.training.batches import BatchMaker, Steps
 from cloudtrainer.training.callbacks import (
@@ -284,7 +284,7 @@ def precision(mixed: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     if not mixed:
         return "32-true"
     if not torch.cuda.is_available():
-        return "bf16-mixed" if processor_knows_bfloat16() else "32-true"
+        return "bf16-mixed" if processor_is_faster_in_bfloat16() else "32-true"
     # Older GPUs only imitate bfloat16, slowly.
     native = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if native else "16-mixed"
