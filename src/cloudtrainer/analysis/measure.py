@@ -209,7 +209,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         warnings.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
             f"{tracked.why_left_out}. With them D would be {everything}. "
-            f"{f'Of the others, {idle}, and do not enter D either. ' if idle else ''}"
+            f"{f'Of the others, {idle}: not in D either. ' if idle else ''}"
             "--min-relative-probability 0 keeps all."
         )
     non_gaussian = non_gaussian_parameter(tracks, frame_interval_s=interval)

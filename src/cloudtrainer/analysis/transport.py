@@ -104,7 +104,7 @@ def _masked(specks: int, found: Mobility) -> str:
     immobile = int((found.tracks["class"] == "immobile").sum())
     return (
         f"{specks} places that never move were masked and are in none of the fractions of "
-        f"transport: were they all stuck particles, {(immobile + specks) / (tracks + specks):.0%} "
-        f"of the particles would be immobile, not {immobile / tracks:.0%}. --static-specks keep "
+        f"transport: were they all stuck particles, {(immobile + specks) / (tracks + specks):.1%} "
+        f"of the particles would be immobile, not {immobile / tracks:.1%}. --static-specks keep "
         "counts them; hot pixels and dirt are then counted too."
     )
