@@ -11,7 +11,7 @@ given the diameter of the spots and, of 40, the cut in mass that is best for the
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +159,7 @@ def main() -> None:
         sign = -1 if kind.dark else 1
         told = model.appearance(frames[:5], polarity=sign)
         found = model.detect(frames, polarity=sign, appearance=told)
-        without = replace(told, population=None)
+        without = told.without_population()
         by_network = model.detect(frames, polarity=sign, appearance=without)
         weighed = score_detections(found, truth, GATE_PX)
         row = {

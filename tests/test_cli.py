@@ -134,7 +134,7 @@ def test_degrees_celsius_arrive_as_kelvin_and_errors_as_shares(command, handed_o
         "--particle-radius-um", "0.1", "--particle-radius-relative-error", "0.05",
         "--viscosity-pa-s", "7e-4", "--viscosity-relative-error", "0.02", "--wall-distance-um", "5",
         "--static-error-um", "0.02", "--time-scale-s", "0.1", "--time-scale-s", "2",
-        "--static-specks", "keep",
+        "--static-specks", "keep", "--doubtful-spots", "keep",
     )  # fmt: skip
     assert code == 0
     (call,) = handed_on
@@ -144,6 +144,7 @@ def test_degrees_celsius_arrive_as_kelvin_and_errors_as_shares(command, handed_o
     assert (call.temperature_error_K, call.wall_distance_um) == (0.5, 5.0)
     assert (call.static_error_um, call.time_scales_s) == (0.02, [0.1, 2.0])
     assert call.config.analysis.static_specks == "keep"
+    assert call.config.analysis.doubtful_spots == "keep"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Dim spots of a whole video: weighed by their photons where these can tell, and told of."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import erf
 
 from cloudtrainer.analysis import analyze
+from cloudtrainer.config import Config
 from cloudtrainer.detector import ParticleDetector, load_model
 from cloudtrainer.evaluation import score_detections
 from cloudtrainer.inference import extract_particles_from_predictions, video_appearance
@@ -42,7 +41,7 @@ def test_more_dim_spots_are_found_with_fewer_mistakes(model):
     frames, truth = film(150.0)
     appearance = video_appearance(model, Video(frames), 1)
     scores = []
-    for common in (appearance, replace(appearance, population=None)):
+    for common in (appearance, appearance.without_population()):
         found = extract_particles_from_predictions(
             model, frames, polarity="bright", appearance=common
         )
@@ -69,8 +68,12 @@ def test_a_model_that_sees_several_frames_is_not_overruled_by_one(model):
     assert several.appearance(frames[:5]).population is None
 
 
-@pytest.mark.parametrize(("photons", "weighed"), [(300.0, True), (0.0, False)])
-def test_an_analysis_says_whether_it_weighed(tmp_path, photons, weighed):
+@pytest.mark.parametrize(
+    ("photons", "doubtful_spots", "weighed"),
+    [(300.0, "weigh", True), (300.0, "keep", False), (0.0, "weigh", False)],
+)
+def test_an_analysis_says_whether_it_weighed(tmp_path, photons, doubtful_spots, weighed):
     frames, _ = film(photons, frames=5)
-    done = analyze(frames, tmp_path / "out", pixel_size_um=0.1, frame_interval_s=0.1)
+    config = Config.from_dict({"analysis": {"doubtful_spots": doubtful_spots}})
+    done = analyze(frames, tmp_path / "out", config=config, pixel_size_um=0.1, frame_interval_s=0.1)
     assert done.summary["model"]["doubtful_spots_weighed"] is weighed

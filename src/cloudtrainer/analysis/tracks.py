@@ -136,6 +136,8 @@ def track_video(
     sign, doubt = _sign(model, video, settings)
     polarity: Literal["bright", "dark"] = "bright" if sign > 0 else "dark"
     appearance = video_appearance(model, video, sign)
+    if appearance is not None and settings.doubtful_spots == "keep":
+        appearance = appearance.without_population()
     weighed = appearance is not None and appearance.population is not None
     found = extract_particles_from_predictions(
         model,

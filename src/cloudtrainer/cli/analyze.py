@@ -107,6 +107,7 @@ def analyze(
         float, option(AnalysisSettings, "min_relative_probability")
     ] = _A.min_relative_probability,
     polarity: Annotated[str, option(AnalysisSettings, "polarity")] = _A.polarity,
+    doubtful_spots: Annotated[str, option(AnalysisSettings, "doubtful_spots")] = _A.doubtful_spots,
     static_specks: Annotated[str, option(AnalysisSettings, "static_specks")] = _A.static_specks,
     drift: Annotated[str, option(AnalysisSettings, "drift")] = _A.drift,
     frames: Frames = None,
@@ -130,6 +131,7 @@ def analyze(
         "threshold": threshold,
         "min_relative_probability": min_relative_probability,
         "polarity": polarity,
+        "doubtful_spots": doubtful_spots,
         "static_specks": static_specks,
         "search_range_px": search_range,
         "linking_engine": engine,

@@ -275,6 +275,11 @@ class AnalysisSettings(Section):
     min_area: int = setting(
         3, "Least area of a detection of a mask model (U-Net).", unit="px²", ge=1
     )
+    doubtful_spots: Literal["weigh", "keep"] = setting(
+        "weigh",
+        "Isolated detections that the model is unsure of: weigh them by their photons and by what "
+        "the video's other particles are like, where these can tell, or keep the model's word.",
+    )
     static_specks: Literal["mask", "keep"] = setting(
         "mask",
         "Places that hold still for half of the video: mask them as dirt and hot pixels, or keep "

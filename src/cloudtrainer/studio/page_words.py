@@ -17,6 +17,7 @@ _SETTINGS = {
     "--threshold": "analysis.threshold",
     "--min-relative-probability": "analysis.min_relative_probability",
     "--polarity": "analysis.polarity",
+    "--doubtful-spots": "analysis.doubtful_spots",
     "--static-specks": "analysis.static_specks",
     "--drift": "analysis.drift",
 }

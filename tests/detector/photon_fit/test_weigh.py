@@ -307,6 +307,6 @@ def test_noise_that_neighbouring_pixels_share_is_not_taken_for_particles(film):
     frames = torch.as_tensor(counts, dtype=torch.float32)
     seen = peaks(counts)
     appearance = with_population(USUAL, frames, variance, seen)
-    assert 1.15 < appearance.population.clumping < 1.5
+    assert 1.15 < appearance.population.shared_noise < 1.5
     found = weigh(frames, variance, seen, appearance)
     assert is_true(found, filmed)[found.probability.numpy() > 0.43].mean() > 0.97

@@ -1,7 +1,7 @@
 """What the particles of some frames have in common: width, growth of the noise, brightness."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Self
 
@@ -27,17 +27,17 @@ class Population:
         Particles a px² of each brightness in ``BRIGHTNESS``.
     variance : float
         Variance of the noise of the ground of the frames that this was measured on, counts².
-    clumping : float
+    shared_noise : float
         Standard deviation of the noise at the scale of a particle, in that of neighbouring pixels;
         1 where the noise of each pixel is its own.
-    seen : float
+    excess : float
         Particles by their photons over those by the network.
     """
 
     density_px2: tuple[float, ...]
     variance: float
-    clumping: float = 1.0
-    seen: float = 1.0
+    shared_noise: float = 1.0
+    excess: float = 1.0
 
     def alike(self, variance: Tensor) -> Tensor:
         """Return which frames have about the noise of those that this was measured on, bool."""
@@ -82,6 +82,10 @@ class Appearance:
         Rings, and particles at many depths, are not.
         """
         return self.sigma_spread < _ALIKE_SPREAD and self.gaussian
+
+    def without_population(self) -> Self:
+        """Return the same appearance, by which doubtful spots are not weighed."""
+        return replace(self, population=None)
 
     @classmethod
     def typical(cls, of: list[Self]) -> Self | None:

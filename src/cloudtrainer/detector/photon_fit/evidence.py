@@ -86,14 +86,14 @@ def gather_evidence(
     down, across = (axis.flatten() for axis in torch.meshgrid(steps, steps, indexing="ij"))
     radius = radius_px(appearance)
     pixels = torch.arange(-radius, radius + 1, device=frames.device)
-    growth = appearance.gain / (population.clumping * math.sqrt(population.variance))
+    growth = appearance.gain / (population.shared_noise * math.sqrt(population.variance))
     counts_for, costs = _filters(widths * sigma, growth, pixels, steps)
     share = torch.tensor(population.density_px2, device=frames.device)
     parts = []
     for some in torch.split(torch.arange(len(seen), device=frames.device), _SPOTS_AT_ONCE):
         spots = seen.of(some)
         patches, above = _above_ground(frames, variance, ground, spots, appearance)
-        above /= population.clumping
+        above /= population.shared_noise
         log_ratio = above @ counts_for - patches.reached @ costs
         cut = torch.nonzero((patches.inside != patches.reached).any(1))[:, 0]
         log_ratio[cut] += (patches.reached - patches.inside[cut]) @ costs

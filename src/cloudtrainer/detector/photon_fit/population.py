@@ -19,7 +19,7 @@ _ROUNDS = 100
 # Places looked at for light that is no spot's, px apart, and how many of them.
 _PROBES_PX, _MOST_PROBES, _LEAST_EMPTY = 4, 40_000, 200
 # Noise at the scale of a particle, in that of neighbouring pixels.
-_MOST_CLUMPING = 1.5
+_MOST_SHARED = 1.5
 # Share of the particles that are as likely of any brightness.
 _ANY = 0.03
 # Particles alike in width leave little that a blurred one would explain better.
@@ -72,10 +72,10 @@ def with_population(
         return appearance
     area_px2 = int(alike.sum()) * frames[0].numel() * share
     spots = seen.of(seen.alone(appearance.sigma_px))
-    clumping = noise_between_spots(frames, variance, ground, empty, appearance)
-    if clumping > _MOST_CLUMPING:
+    shared_noise = noise_between_spots(frames, variance, ground, empty, appearance)
+    if shared_noise > _MOST_SHARED:
         return appearance
-    anyhow = replace(anyhow, clumping=max(1.0, clumping))
+    anyhow = replace(anyhow, shared_noise=max(1.0, shared_noise))
     told = _likeliest_width(frames, variance, ground, spots, appearance, anyhow, area_px2)
     if told is None:
         return appearance
@@ -90,7 +90,7 @@ def with_population(
         population=replace(
             anyhow,
             density_px2=tuple(particles.tolist()),
-            seen=float(by_photons.sum() / spots.probability.sum()),
+            excess=float(by_photons.sum() / spots.probability.sum()),
         ),
     )
 

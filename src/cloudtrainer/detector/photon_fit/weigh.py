@@ -78,7 +78,7 @@ def _usual(
     """
     number = torch.zeros(frames, device=seen.x.device)
     by_network = number.index_add(0, seen.frame, seen.probability)
-    change = number.index_add(0, spots.frame, by_photons - population.seen * spots.probability)
+    change = number.index_add(0, spots.frame, by_photons - population.excess * spots.probability)
     fewer, more = ((share * by_network).clamp(min=_UNUSUAL_NUMBER) for share in (_FEWER, _MORE))
     return (change >= -fewer) & (change <= more)
 
