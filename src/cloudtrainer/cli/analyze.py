@@ -1,7 +1,7 @@
 """``analyze``: from videos or tracks to a report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -19,6 +19,15 @@ from cloudtrainer.cli.output import console, progress_bar
 from cloudtrainer.config import AnalysisSettings, Config
 
 _A = AnalysisSettings()
+_CALIBRATION = "Calibration"
+_DETECTION = "Detection"
+_LINKING = "Linking and drift"
+_MATERIAL = "Material: viscosity, radius, moduli, mobility"
+
+
+def _given(text: str, under: str, metavar: str | None = None) -> Any:
+    """Make an option of what only the user knows."""
+    return typer.Option(help=escape(text), rich_help_panel=under, metavar=metavar)
 
 
 def analyze(
@@ -33,87 +42,6 @@ def analyze(
         str | None,
         typer.Option(help="Model file, export folder or version; default: the bundled model."),
     ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(help=escape("Pixel size [um]; default: from the file."))
-    ] = None,
-    frame_interval_s: Annotated[
-        float | None, typer.Option(help=escape("Time between frames [s]; default: from the file."))
-    ] = None,
-    exposure_s: Annotated[
-        float | None, typer.Option(help=escape("Exposure of a frame [s]; default: unknown."))
-    ] = None,
-    temperature_c: Annotated[
-        float | None,
-        typer.Option(
-            help=escape(
-                "Temperature [degrees Celsius]: with the radius gives the viscosity, G' and G'', "
-                "with the viscosity the radius, with both D over that of a free particle."
-            )
-        ),
-    ] = None,
-    temperature_error_k: Annotated[
-        float, typer.Option(help=escape("Standard error of the temperature [K]."))
-    ] = 0.0,
-    particle_radius_um: Annotated[
-        float | None, typer.Option(help=escape("Radius of the particles, half their size [um]."))
-    ] = None,
-    particle_radius_relative_error: Annotated[
-        float, typer.Option(help="Standard error of the radius as a share of it: 0.05 is 5%.")
-    ] = 0.0,
-    viscosity_pa_s: Annotated[
-        float | None,
-        typer.Option(help=escape("Viscosity of the medium [Pa s]; water at 20 C has 0.001.")),
-    ] = None,
-    viscosity_relative_error: Annotated[
-        float, typer.Option(help="Standard error of the viscosity as a share of it.")
-    ] = 0.0,
-    wall_distance_um: Annotated[
-        float | None,
-        typer.Option(help=escape("Distance of the particles' centres from a plane wall [um].")),
-    ] = None,
-    static_error_um: Annotated[
-        float | None,
-        typer.Option(
-            help=escape("Localisation error of each axis that stuck particles show [um].")
-        ),
-    ] = None,
-    time_scale_s: Annotated[
-        list[float] | None,
-        typer.Option(
-            metavar="<float>",
-            help=escape(
-                "Time scale of an effective diffusivity [s]; may be given again. Default: 0.1, "
-                "0.3, 1 and 3."
-            ),
-        ),
-    ] = None,
-    search_range: Annotated[
-        float | None, option(AnalysisSettings, "search_range_px", "--search-range")
-    ] = None,
-    engine: Annotated[
-        str, option(AnalysisSettings, "linking_engine", "--engine")
-    ] = _A.linking_engine,
-    split_merge_range: Annotated[
-        float | None, option(AnalysisSettings, "split_merge_range_px", "--split-merge-range")
-    ] = None,
-    memory: Annotated[
-        int, option(AnalysisSettings, "memory_frames", "--memory")
-    ] = _A.memory_frames,
-    min_track_frames: Annotated[
-        int, option(AnalysisSettings, "min_track_frames")
-    ] = _A.min_track_frames,
-    threshold: Annotated[float | None, option(AnalysisSettings, "threshold")] = None,
-    min_relative_probability: Annotated[
-        float, option(AnalysisSettings, "min_relative_probability")
-    ] = _A.min_relative_probability,
-    polarity: Annotated[str, option(AnalysisSettings, "polarity")] = _A.polarity,
-    doubtful_spots: Annotated[str, option(AnalysisSettings, "doubtful_spots")] = _A.doubtful_spots,
-    static_specks: Annotated[str, option(AnalysisSettings, "static_specks")] = _A.static_specks,
-    drift: Annotated[str, option(AnalysisSettings, "drift")] = _A.drift,
-    frames: Frames = None,
-    region: Region = None,
-    channel: Channel = None,
-    plane: Plane = None,
     twin: Annotated[
         bool,
         typer.Option(
@@ -125,6 +53,92 @@ def analyze(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results in the output folder.")
     ] = False,
+    pixel_size_um: Annotated[
+        float | None, _given("Pixel size [um]; default: from the file.", _CALIBRATION)
+    ] = None,
+    frame_interval_s: Annotated[
+        float | None, _given("Time between frames [s]; default: from the file.", _CALIBRATION)
+    ] = None,
+    exposure_s: Annotated[
+        float | None, _given("Exposure of a frame [s]; default: unknown.", _CALIBRATION)
+    ] = None,
+    frames: Frames = None,
+    region: Region = None,
+    channel: Channel = None,
+    plane: Plane = None,
+    threshold: Annotated[
+        float | None, option(AnalysisSettings, "threshold", under=_DETECTION)
+    ] = None,
+    min_relative_probability: Annotated[
+        float, option(AnalysisSettings, "min_relative_probability", under=_DETECTION)
+    ] = _A.min_relative_probability,
+    polarity: Annotated[str, option(AnalysisSettings, "polarity", under=_DETECTION)] = _A.polarity,
+    doubtful_spots: Annotated[
+        str, option(AnalysisSettings, "doubtful_spots", under=_DETECTION)
+    ] = _A.doubtful_spots,
+    static_specks: Annotated[
+        str, option(AnalysisSettings, "static_specks", under=_DETECTION)
+    ] = _A.static_specks,
+    search_range: Annotated[
+        float | None,
+        option(AnalysisSettings, "search_range_px", "--search-range", under=_LINKING),
+    ] = None,
+    engine: Annotated[
+        str, option(AnalysisSettings, "linking_engine", "--engine", under=_LINKING)
+    ] = _A.linking_engine,
+    split_merge_range: Annotated[
+        float | None,
+        option(AnalysisSettings, "split_merge_range_px", "--split-merge-range", under=_LINKING),
+    ] = None,
+    memory: Annotated[
+        int, option(AnalysisSettings, "memory_frames", "--memory", under=_LINKING)
+    ] = _A.memory_frames,
+    min_track_frames: Annotated[
+        int, option(AnalysisSettings, "min_track_frames", under=_LINKING)
+    ] = _A.min_track_frames,
+    drift: Annotated[str, option(AnalysisSettings, "drift", under=_LINKING)] = _A.drift,
+    temperature_c: Annotated[
+        float | None,
+        _given(
+            "Temperature [degrees Celsius]: with the radius gives the viscosity, G' and G'', "
+            "with the viscosity the radius, with both D over that of a free particle.",
+            _MATERIAL,
+        ),
+    ] = None,
+    temperature_error_k: Annotated[
+        float, _given("Standard error of the temperature [K].", _MATERIAL)
+    ] = 0.0,
+    particle_radius_um: Annotated[
+        float | None, _given("Radius of the particles, half their size [um].", _MATERIAL)
+    ] = None,
+    particle_radius_relative_error: Annotated[
+        float,
+        _given("Standard error of the radius as a share of it: 0.05 is 5%.", _MATERIAL),
+    ] = 0.0,
+    viscosity_pa_s: Annotated[
+        float | None,
+        _given("Viscosity of the medium [Pa s]; water at 20 C has 0.001.", _MATERIAL),
+    ] = None,
+    viscosity_relative_error: Annotated[
+        float, _given("Standard error of the viscosity as a share of it.", _MATERIAL)
+    ] = 0.0,
+    wall_distance_um: Annotated[
+        float | None,
+        _given("Distance of the particles' centres from a plane wall [um].", _MATERIAL),
+    ] = None,
+    static_error_um: Annotated[
+        float | None,
+        _given("Localisation error of each axis that stuck particles show [um].", _MATERIAL),
+    ] = None,
+    time_scale_s: Annotated[
+        list[float] | None,
+        _given(
+            "Time scale of an effective diffusivity [s]; may be given again. Default: 0.1, "
+            "0.3, 1 and 3.",
+            _MATERIAL,
+            "<float>",
+        ),
+    ] = None,
 ) -> None:
     """Analyse videos: detections, tracks, MSD, D and alpha with 95% intervals, and a report."""
     settings = AnalysisSettings().model_dump() | {

@@ -8,20 +8,36 @@ from rich.markup import escape
 
 from cloudtrainer.errors import ConfigError
 
-# Which part of a video is meant.
+PART = "Part of the video"
 Frames = Annotated[
-    str | None, typer.Option(metavar="A:B", help="Frames A to B-1, from 0; default: all.")
+    str | None,
+    typer.Option(
+        metavar="A:B", help="Frames A to B-1, from 0; default: all.", rich_help_panel=PART
+    ),
 ]
 Region = Annotated[
     str | None,
-    typer.Option(metavar="X,Y,W,H", help=escape("Part of the frame [px]; default: all of it.")),
+    typer.Option(
+        metavar="X,Y,W,H",
+        help=escape("Part of the frame [px]; default: all of it."),
+        rich_help_panel=PART,
+    ),
 ]
-Channel = Annotated[int | None, typer.Option(help="Channel of a file with several, from 0.")]
-Plane = Annotated[int | None, typer.Option(help="Z-plane of a file with several, from 0.")]
+Channel = Annotated[
+    int | None,
+    typer.Option(help="Channel of a file with several, from 0.", rich_help_panel=PART),
+]
+Plane = Annotated[
+    int | None,
+    typer.Option(help="Z-plane of a file with several, from 0.", rich_help_panel=PART),
+]
 
 
-def option(section: type[BaseModel], name: str, *flags: str) -> Any:
-    """Make an option from a setting: its help, with its unit or the words to choose from."""
+def option(section: type[BaseModel], name: str, *flags: str, under: str | None = None) -> Any:
+    """Make an option from a setting: its help, with its unit or the words to choose from.
+
+    ``under`` is the heading that it stands under.
+    """
     field = section.model_fields[name]
     extra = field.json_schema_extra
     unit = extra.get("unit") if isinstance(extra, dict) else None
@@ -29,7 +45,8 @@ def option(section: type[BaseModel], name: str, *flags: str) -> Any:
     kind = "|".join(map(str, words)) or unit
     # In a form a field may be left empty; an option is left out.
     text = str(field.description).replace("; empty:", "; default:")
-    return typer.Option(*flags, help=escape(f"{text} [{kind}]" if kind else text))
+    shown = escape(f"{text} [{kind}]" if kind else text)
+    return typer.Option(*flags, help=shown, rich_help_panel=under)
 
 
 def parse_frames(text: str | None) -> tuple[int, int | None] | None:
