@@ -1,6 +1,6 @@
 """Drift: the motion that all particles share, taken out without making D too small."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.special import fdtrc
 
 from cloudtrainer.arguments import choice
 from cloudtrainer.errors import LabelError
+from cloudtrainer.tracking.at_rest import at_rest_in_frame
 from cloudtrainer.tracking.tables import checked_positions
 
 DriftMethod = Literal["auto", "none", "steady", "mean"]
@@ -40,6 +41,8 @@ class Drift:
         Length of the mean step of all particles, measured whatever was done.
     sentence
         What was found and done.
+    at_rest
+        Tracks that rest in the frame while the others drift: they keep their positions.
     """
 
     tracks: pd.DataFrame
@@ -48,6 +51,7 @@ class Drift:
     significant: bool
     speed_px_per_frame: float
     sentence: str
+    at_rest: int = 0
 
 
 def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
@@ -65,6 +69,10 @@ def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
     only when the drift changes from frame to frame or over the video. The test is analysis of
     variance: the scatter between the means of frames, of an eighth of the video, and of the whole,
     against that between particles.
+
+    Tracks that rest in the frame while the others drift (dirt, particles stuck to the glass while
+    the liquid flows) have no part in the drift and keep their positions, as `at_rest_in_frame`
+    tells them.
 
     Parameters
     ----------
@@ -92,6 +100,32 @@ def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
             f"tracks: column frame reaches from {table['frame'].min()} to {table['frame'].max()}, "
             f"over more than {_MOST_FRAMES:,} frames; give frame numbers, not times."
         )
+    drift = _subtracted(tracks, table, method)
+    if drift.method == "none":
+        return drift
+    resting = table["particle"].isin(at_rest_in_frame(table, drift.tracks)).to_numpy()
+    if not resting.any():
+        return drift
+    others = _subtracted(tracks[~resting], table[~resting], method)
+    kept = tracks.astype({"x": np.float64, "y": np.float64})
+    kept.loc[~resting, ["x", "y"]] = others.tracks[["x", "y"]].to_numpy()
+    number = int(table.loc[resting, "particle"].nunique())
+    who, kept_by = (
+        ("1 track rests", "keeps its place")
+        if number == 1
+        else (f"{number} tracks rest", "keep their places")
+    )
+    return replace(
+        others,
+        tracks=kept,
+        at_rest=number,
+        sentence=f"{others.sentence} {who} in the frame meanwhile and {kept_by}: dirt, or "
+        "particles that are stuck while the liquid flows.",
+    )
+
+
+def _subtracted(tracks: pd.DataFrame, table: pd.DataFrame, method: DriftMethod) -> Drift:
+    """Take out of tracks what they share; ``table`` is what of them was checked."""
     order = np.lexsort((table["frame"], table["particle"]))
     frame, particle = table["frame"].to_numpy()[order], table["particle"].to_numpy()[order]
     position = table[["x", "y"]].to_numpy()[order]

@@ -96,6 +96,8 @@ def missed_while_moving(tracks: pd.DataFrame) -> str | None:
     return (
         f"Particles are missed where they move most: across gaps (one step in "
         f"{found.steps / found.gaps:.0f}) the mean square of a step is {found.ratio:.1f} times as "
-        "large per frame as elsewhere. They are smeared by their motion during the exposure, the "
-        "longest steps are lost, and D comes out too small: shorten the exposure."
+        "large per frame as elsewhere. Where steps are about as long as particles are wide, these "
+        "are smeared by their motion during the exposure, the longest steps are lost, and D comes "
+        "out too small: shorten the exposure. Where steps are short, some of the gaps join two "
+        "particles: use a shorter memory."
     )
