@@ -291,7 +291,7 @@ def test_the_ratio_to_the_free_value_is_that_of_stokes_and_einstein():
     assert row["over_free_by_particle"] == pytest.approx(row["mean_by_particle"] / 3.29, rel=0.01)
     table = found.table()
     assert "effective over free diffusivity, mean" in set(table["quantity"])
-    assert len(table) == 4 * 7 + 20 + 14
+    assert len(table) == 4 * 9 + 20 + 14
 
 
 def test_the_one_table_holds_the_fractions_by_slope_and_the_ratios_by_chance():
@@ -527,3 +527,25 @@ def test_where_neighbouring_frames_are_not_independent_the_offset_is_that_of_lon
     off = {stride: (one["mean_by_frame"] / 0.5 - 1).to_numpy() for stride, one in found.items()}
     assert off[1][0] < -0.05
     assert np.abs(off[5]).max() < 0.05
+
+
+def test_time_scales_below_the_stride_have_no_effective_diffusivity():
+    tracks, _ = mixture(9, 0, 0, 30, 0, frames=60)
+    found = mobility(tracks, DT, PIXEL, time_scales_s=(2 * DT, 10 * DT), stride=5)
+    short, long = found.effective.to_dict("records")
+    assert np.isnan(short["mean_by_particle"])
+    assert short["particles"] == 0
+    assert long["mean_by_particle"] > 0
+    (said,) = [said for said in found.warnings if "No effective diffusivity is given" in said]
+    assert f"{2 * DT:.3g} s" in said
+    assert not any("No track is long enough" in said for said in found.warnings)
+
+
+def test_the_median_of_particles_that_are_alike_is_below_their_mean_by_as_much_as_is_said():
+    ratios = []
+    for seed in range(6):
+        tracks, _ = mixture(seed, 0, 0, 100, 0, frames=60)
+        (row,) = mobility(tracks, DT, PIXEL, time_scales_s=(20 * DT,)).effective.to_dict("records")
+        assert row["median_by_particle_by_chance"] < 0.9 * row["mean_by_particle"]
+        ratios.append(row["median_by_particle"] / row["median_by_particle_by_chance"])
+    assert np.mean(ratios) == pytest.approx(1, abs=0.08)

@@ -13,6 +13,8 @@ from cloudtrainer.diffusion import Mobility, TransportLimits, mobility
 from cloudtrainer.diffusion.mobility import REFERENCE_S
 
 _MANY_UNDETERMINED = 0.1
+# Places that were masked, as a share of the tracks, that do not change a fraction.
+_FEW_SPECKS = 0.01
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def transport_of(
         stride=measured.diffusion.stride,
         seed=seed,
     )
-    if tracked.specks:
+    if tracked.specks > _FEW_SPECKS * len(found.tracks):
         warnings.append(_masked(tracked.specks, found))
     warnings += _from_long_lags(measured.diffusion.stride, found)
     # What `free_diffusion` says of the material is said there.
@@ -80,10 +82,11 @@ def _limits(tracked: Tracked, measured: Measurement) -> tuple[TransportLimits, l
     least = float(np.sqrt(2 * 4 * D / max(together, 1.0) * REFERENCE_S))
     if least <= limits.immobile_um:
         return limits, []
+    cause = "Let the liquid come to rest" if tracked.drift.at_rest else "Keep the stage still"
     return replace(limits, immobile_um=least), [
         f"The drift taken out is the mean of {together:.0f} particles and wanders with them: "
         f"particles that move by less than {least:.2g} um in {REFERENCE_S:g} s count as immobile, "
-        f"not those under {limits.immobile_um:g} um. Keep the stage still to see slower motion."
+        f"not those under {limits.immobile_um:g} um. {cause} to see slower motion."
     ]
 
 
@@ -104,7 +107,7 @@ def _masked(specks: int, found: Mobility) -> str:
     immobile = int((found.tracks["class"] == "immobile").sum())
     return (
         f"{specks} places that never move were masked and are in none of the fractions of "
-        f"transport: were they all stuck particles, {(immobile + specks) / (tracks + specks):.1%} "
-        f"of the particles would be immobile, not {immobile / tracks:.1%}. --static-specks keep "
+        f"transport: were they all stuck particles, {(immobile + specks) / (tracks + specks):.0%} "
+        f"of the particles would be immobile, not {immobile / tracks:.0%}. --static-specks keep "
         "counts them; hot pixels and dirt are then counted too."
     )

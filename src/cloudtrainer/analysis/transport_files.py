@@ -53,7 +53,7 @@ def write_transport(
 def _with_units(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which the names of diffusion coefficients tell their unit."""
     stems = ("D", "mean", "median", "without_noise", "as_observed")
-    ends = ("", "_low", "_high")
+    ends = ("", "_low", "_high", "_by_chance")
     weights = ("", "_by_particle", "_by_frame")
     names = [f"{stem}{weight}{end}" for stem in stems for weight in weights for end in ends]
     return table.rename(columns={name: f"{name}_um2_per_s" for name in names})
@@ -131,6 +131,7 @@ def _settings_sheet(
          "out; without a value for the reason in why_none", "um^2/s"),
         ("columns as_observed..", "mean of the highest tenth of single tracks, which noise makes "
          "too high: no estimate of the particles", "um^2/s"),
+        ("columns median.._by_chance", "median of as many particles that are all alike", "um^2/s"),
         ("columns by_particle, by_frame", "equal weights; weights by numbers of frames", ""),
         ("sheet MSD per track", "mean squared displacement in the plane, nothing taken out; a "
          "column a particle" + ("; some lags are left out to keep the file small"

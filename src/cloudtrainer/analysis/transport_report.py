@@ -35,6 +35,7 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
         cells += [_text(row, f"mean_by_{who}") for who in ("particle", "frame")]
         cells.append(_text(row, "frame_over_particle"))
         cells.append(_text(row, "median_by_particle"))
+        cells.append(row["median_by_particle_by_chance"])
         if found.free is not None:
             cells.append(_text(row, "over_free_by_frame"))
         effective.append(tuple(cells))
@@ -63,12 +64,14 @@ def transport_tables(transport: Transport) -> tuple[ReportTable, ...]:
         ReportTable(
             "Effective diffusivities (µm²/s)",
             ("time scale (s)", "tracks", "by particle", "by frame", "frame / particle",
-             "median by particle", *free),
+             "median by particle", "the same by chance", *free),
             tuple(effective),
             f"(MSD - offset) / (4 {_time(found)}), mean over particles with equal weights and with "
             "their numbers of frames: fast particles leave the focal plane early, others come in "
             "their place, and equal weights count them too often. In brackets: 95% intervals over "
-            f"particles. Offset: {found.offset_um2:.3g} µm², from {found.offset_from}.",
+            "particles. The luck of short tracks puts their median below their mean: by chance it "
+            "would be as low where all particles are alike. "
+            f"Offset: {found.offset_um2:.3g} µm², from {found.offset_from}.",
         ),
         ReportTable(
             "Fractions of transport",

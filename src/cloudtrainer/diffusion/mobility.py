@@ -9,10 +9,16 @@ import pandas as pd
 from cloudtrainer.arguments import is_number, listed, shown, whole_number
 from cloudtrainer.diffusion.calibration import Calibration
 from cloudtrainer.diffusion.mobility_border import field_too_small
-from cloudtrainer.diffusion.mobility_doubts import doubts, error_too_large, not_positive
+from cloudtrainer.diffusion.mobility_doubts import (
+    doubts,
+    error_too_large,
+    not_independent,
+    not_positive,
+)
 from cloudtrainer.diffusion.mobility_fastest import fastest_without_noise
 from cloudtrainer.diffusion.mobility_offset import OF_IMMOBILE, offset_of
 from cloudtrainer.diffusion.mobility_tables import (
+    all_alike,
     effective_row,
     fastest_table,
     fractions_table,
@@ -57,7 +63,8 @@ class Mobility:
         for each time scale ``Deff_<s>s_um2_per_s``, with a free value ``Deff_<s>s_over_free``.
     effective : DataFrame
         A row a time scale: the mean effective diffusivity by particle and by frame, the ratio of
-        the two, the medians, and ratios to the free value.
+        the two, the medians, what these would be of as many particles that are all alike (single
+        tracks scatter unevenly about their mean), and ratios to the free value.
     fractions : DataFrame
         A row a class: fractions by particle and by frame, their difference, and the fraction by
         the slope of log MSD alone.
@@ -162,7 +169,8 @@ def mobility(
         are known already; otherwise they are estimated.
     stride : int
         Frames of the displacements that the Brownian estimate of the offset rests on: more than 1
-        where positions of neighbouring frames are not independent (`check_model`).
+        where positions of neighbouring frames are not independent (`check_model`). At shorter time
+        scales no effective diffusivity is given.
     seed : int
         Of the bootstrap.
 
@@ -212,13 +220,15 @@ def mobility(
     reached = [lag for lag in wanted if lag <= len(msd.lag)]
     if reference > len(msd.lag) and reached:
         reference = reached[-1]
+    unknown = replace(offset, um2=np.nan)
     effective = {
-        lag: effective_diffusivities(msd, lag, replace(offset, um2=np.nan) if too_large else offset)
+        lag: effective_diffusivities(msd, lag, unknown if too_large or lag < stride else offset)
         for lag in sorted({*wanted, reference})
     }
     people = populations(found["frames"].to_numpy(np.float64), seed)
     told = fastest_without_noise(arrays, effective[reference], found, people, calibration, seed)
-    fastest = fastest_table(arrays, msd, effective[reference], people, reference, told, free, seed)
+    alike = {lag: all_alike(arrays, msd, lag, seed) for lag in effective}
+    fastest = fastest_table(effective[reference], people, told, free, alike[reference])
     found["fastest_tenth"] = in_fastest_tenth(effective[reference])
     for lag in wanted:
         name = f"Deff_{lag * frame_interval_s:.3g}s"
@@ -226,7 +236,10 @@ def mobility(
         if free is not None:
             found[f"{name}_over_free"] = effective[lag] / free.value
     table = pd.DataFrame(
-        [effective_row(lag, lag * frame_interval_s, effective[lag], people, free) for lag in wanted]
+        [
+            effective_row(lag, lag * frame_interval_s, effective[lag], people, free, alike[lag])
+            for lag in wanted
+        ]
     )
     fractions = fractions_table(found, people)
     return Mobility(
@@ -247,12 +260,13 @@ def mobility(
             else ()
         )
         + offset.warnings
+        + not_independent(table, stride, frame_interval_s)
         + not_positive(table, offset.um2, offset.origin)
         + field_too_small(arrays, table, pixel_size_um, seed)
         + doubts(
             found,
             effective[reference],
-            table.iloc[:0] if too_large else table,
+            table.iloc[:0] if too_large else table[table["lag_frames"] >= stride],
             fractions,
             reference,
             frame_interval_s,

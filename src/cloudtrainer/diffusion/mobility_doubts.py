@@ -24,6 +24,19 @@ def error_too_large(error_um: float, msd: MeanSquaredDisplacement) -> tuple[str,
     )
 
 
+def not_independent(table: pd.DataFrame, stride: int, frame_interval_s: float) -> tuple[str, ...]:
+    """Say which time scales are too short for positions that are not independent."""
+    short = table.loc[table["lag_frames"] < stride, "time_scale_s"]
+    if short.empty:
+        return ()
+    times = ", ".join(f"{time:.3g} s" for time in short)
+    return (
+        f"No effective diffusivity is given at {times}: positions of neighbouring frames are not "
+        f"independent here, and only displacements over {stride} frames "
+        f"({stride * frame_interval_s:.3g} s) or more tell how far particles move.",
+    )
+
+
 def not_positive(table: pd.DataFrame, offset_um2: float, offset_from: str) -> tuple[str, ...]:
     """Say where effective diffusivities are not above 0, and which offset made them so."""
     below = table[table["mean_by_particle"] <= 0]

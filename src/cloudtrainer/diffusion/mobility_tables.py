@@ -1,6 +1,6 @@
 """The tables of a population's mobility: effective diffusivities, fractions, the fastest tenth."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,13 @@ from cloudtrainer.diffusion.msd import MeanSquaredDisplacement
 from cloudtrainer.diffusion.stokes_einstein import StokesEinstein
 from cloudtrainer.diffusion.tracks import FloatArray, TrackArrays
 from cloudtrainer.diffusion.transport import CLASSES
-from cloudtrainer.diffusion.weighting import TENTH, Population, highest_tenth, percentiles
+from cloudtrainer.diffusion.weighting import (
+    TENTH,
+    Population,
+    highest_tenth,
+    percentiles,
+    weighted_median,
+)
 
 _CHANCE_REPEATS = 50
 
@@ -23,8 +29,9 @@ def effective_row(
     values: FloatArray,
     people: dict[str, Population],
     free: StokesEinstein | None,
+    alike: FloatArray,
 ) -> dict[str, float]:
-    """Return a row of `Mobility.effective`."""
+    """Return a row of `Mobility.effective`; ``alike`` is what `all_alike` gives at the lag."""
     row: dict[str, float] = {"time_scale_s": time_s, "lag_frames": lag}
     row["particles"] = int(np.isfinite(values).sum())
     replicates = {}
@@ -43,6 +50,9 @@ def effective_row(
     row |= _named("frame_over_particle", (float(ratio), *percentiles(drawn)))
     for weighting, population in people.items():
         row |= _named(f"median_by_{weighting}", population.median(values))
+        row[f"median_by_{weighting}_by_chance"] = row[f"mean_by_{weighting}"] * _by_chance(
+            weighted_median, alike, population
+        )
     if free is not None:
         row["free_um2_per_s"] = free.value
         for weighting in people:
@@ -77,17 +87,13 @@ def fractions_table(found: pd.DataFrame, people: dict[str, Population]) -> pd.Da
 
 
 def fastest_table(
-    arrays: TrackArrays,
-    msd: MeanSquaredDisplacement,
     values: FloatArray,
     people: dict[str, Population],
-    lag: int,
     told: dict[str, Fastest],
     free: StokesEinstein | None,
-    seed: int,
+    alike: FloatArray,
 ) -> pd.DataFrame:
-    """Return `Mobility.fastest`."""
-    chance = _all_alike(arrays, msd, lag, seed)
+    """Return `Mobility.fastest`; ``alike`` is what `all_alike` gives at the lag."""
     rows = []
     for weighting, population in people.items():
         (mean, _, _), _ = population.mean(values)
@@ -102,7 +108,7 @@ def fastest_table(
             "why_none": one.reason,
             "as_observed": observed,
             "as_observed_over_mean": observed / mean if mean > 0 else np.nan,
-            "as_observed_over_mean_by_chance": _by_chance(chance, population),
+            "as_observed_over_mean_by_chance": _by_chance(highest_tenth, alike, population),
         }
         if free is not None:
             row |= _named("without_noise_over_free", tuple(end / free.value for end in interval))
@@ -111,9 +117,7 @@ def fastest_table(
     return pd.DataFrame(rows)
 
 
-def _all_alike(
-    arrays: TrackArrays, msd: MeanSquaredDisplacement, lag: int, seed: int
-) -> FloatArray:
+def all_alike(arrays: TrackArrays, msd: MeanSquaredDisplacement, lag: int, seed: int) -> FloatArray:
     """Return MSDs at a lag, in units of their mean, of Brownian particles with one D.
 
     Each has the frames of a track; shape (repeats, tracks).
@@ -138,14 +142,16 @@ def _all_alike(
     return drawn
 
 
-def _by_chance(chance: FloatArray, population: Population) -> float:
-    there = np.isfinite(chance[0])
+def _by_chance(
+    of: Callable[[FloatArray, FloatArray], float], alike: FloatArray, population: Population
+) -> float:
+    """Return what a measure of particles that are all alike is over their mean."""
+    there = np.isfinite(alike[0])
     if not there.any():
         return float("nan")
     weight = population.weight[there]
     ratios = [
-        highest_tenth(values[there], weight) / np.average(values[there], weights=weight)
-        for values in chance
+        of(values[there], weight) / np.average(values[there], weights=weight) for values in alike
     ]
     return float(np.mean(ratios))
 
@@ -174,6 +180,8 @@ def long_table(
             for mean in ("mean", "median"):
                 what = f"effective diffusivity, {mean}"
                 add(what, row, weighting, f"{mean}_by_{weighting}", "um^2/s")
+            what = "effective diffusivity, median of particles that are all alike"
+            add(what, row, weighting, f"median_by_{weighting}_by_chance", "um^2/s")
             if "free_um2_per_s" in row:
                 what = "effective over free diffusivity, mean"
                 add(what, row, weighting, f"over_free_by_{weighting}", "1")

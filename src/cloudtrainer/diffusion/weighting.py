@@ -102,6 +102,16 @@ def populations(frames: FloatArray, seed: int) -> dict[str, Population]:
     }
 
 
+def weighted_median(values: FloatArray, weight: FloatArray) -> float:
+    """Return where half of the weight is below; values that are NaN do not enter."""
+    there = np.isfinite(values)
+    if not there.any():
+        return float("nan")
+    order = np.argsort(values[there])
+    total = np.cumsum(weight[there][order])
+    return float(values[there][order][np.argmax(total >= total[-1] / 2)])
+
+
 def highest_tenth(values: FloatArray, weight: FloatArray) -> float:
     """Return the mean of the highest tenth of the weight; values that are NaN do not enter."""
     there = np.isfinite(values)
