@@ -92,7 +92,10 @@ def test_scan_is_drawn_with_3_percent_about_the_range_in_use():
     assert (band.y0, band.y1) == pytest.approx((1.94, 2.06))
     marked = [item.get_xdata() for item in ax.lines if len(item.get_xdata()) == 2]
     assert [list(x) for x in marked] == [[10.0, 10.0]]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("search range (px)", "D (px²/frame)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "search range (px)",
+        "D from one frame to the next (px²/frame)",
+    )
 
 
 def test_the_scan_of_a_calibrated_video_is_in_its_units():
@@ -100,7 +103,7 @@ def test_the_scan_of_a_calibrated_video_is_in_its_units():
     drawn = next(item for item in ax.lines if len(item.get_xdata()) > 2)
     # 2 px^2 a frame: 2 x 0.01 um^2 in 0.05 s.
     assert drawn.get_ydata()[-1] == pytest.approx(0.4)
-    assert ax.get_ylabel() == "D (µm²/s)"
+    assert ax.get_ylabel() == "D from one frame to the next (µm²/s)"
 
 
 def test_displacements_are_a_density_beside_the_rayleigh_curve():

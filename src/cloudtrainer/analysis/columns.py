@@ -130,7 +130,10 @@ def _effective(column: str) -> tuple[str, str] | None:
     found = _EFFECTIVE.fullmatch(column)
     if found is None:
         return None
-    what = f"effective diffusivity at {found['time']} s, (MSD - offset) / (4 (time - blur))"
+    what = (
+        f"effective diffusivity at {found['time']} s, (MSD - offset) / (4 (time - blur)); the blur "
+        "is a third of the exposure, 0 where that is unknown"
+    )
     if found["what"] == "over_free":
         return "1", f"{what}, over that of the free particle"
     return "um^2/s", what

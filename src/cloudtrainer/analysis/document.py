@@ -103,8 +103,12 @@ def _subtitle(source: Source) -> str:
 def _headline(measured: Measurement, summary: dict[str, Any]) -> tuple[Headline, ...]:
     D = measured.diffusion
     note = f"from displacements over {D.stride} frames" if D.stride > 1 else ""
+    every = measured.diffusion_of_all
+    with_all = ""
+    if every is not None and np.isfinite(every.value):
+        with_all = f"with the tracks left out: {_shown(every)}"
     return (
-        headline_of("D", D, note),
+        headline_of("D", D, "; ".join(part for part in (note, with_all) if part)),
         headline_of("alpha", measured.anomalous.alpha, note),
         Headline("Motion", spoken_motion(summary["measured"]), "", measured.motion.sentence),
     )
@@ -148,12 +152,12 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         (
             f"offset of the MSD ({length}²)",
             measured.diffusion.offset,
-            "4 (localisation error)² less the motion blur; it may be negative",
+            _offset_note(measured),
         ),
         (
             f"K ({display_unit(K.unit)})",
             entry_text(summary["measured"][_key(found, "K_")]),
-            "MSD = 4 K t^alpha + offset",
+            f"MSD = 4 K t^alpha + offset, with an offset of its own: {K.offset:.3g} {length}²",
         ),
     ]
     spread = measured.spread
@@ -196,7 +200,7 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         rows.append(
             (
                 "D from all displacements",
-                with_interval(short.value, short.low, short.high, short.unit),
+                _shown(short),
                 "not used: see the warnings",
             )
         )
@@ -210,12 +214,20 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
                 "simulated particles as many and as fast, which was put right",
             )
         )
+    if measured.diffusion_of_all is not None:
+        rows.append(
+            (
+                "D with the tracks left out",
+                _shown(measured.diffusion_of_all),
+                f"{tracked.left_out} tracks: see the warnings",
+            )
+        )
     if measured.moving_diffusion is not None:
         moving = measured.moving_diffusion
         rows.append(
             (
                 "D without tracks that do not move",
-                with_interval(moving.value, moving.low, moving.high, moving.unit),
+                _shown(moving),
                 f"{measured.stuck} tracks: see the warnings",
             )
         )
@@ -234,6 +246,22 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
     )
     rows.append(("static specks masked", tracked.specks, "places that never move"))
     return ReportTable("Numbers", ("what", "value", "note"), tuple(rows))
+
+
+def _shown(estimate: Estimate) -> str:
+    return with_interval(estimate.value, estimate.low, estimate.high, estimate.unit)
+
+
+def _offset_note(measured: Measurement) -> str:
+    """Say what the offset of the MSD is, or that it is none that error and blur can give."""
+    D, time = measured.diffusion, measured.msd.lag_time[:1]
+    most_blur = -4 / 3 * D.value * float(time[0] / measured.msd.lag[0]) if len(time) else 0.0
+    if D.offset < most_blur:
+        return (
+            f"more negative than motion blur can make it ({most_blur:.3g}): positions of "
+            "neighbouring frames are not independent, or links are wrong"
+        )
+    return "4 (localisation error)² less the motion blur; it may be negative"
 
 
 def _used(D: Estimate, tracks: int) -> str:

@@ -48,7 +48,7 @@ def fragments_warning(tracks: pd.DataFrame, memory: int, seed: int = 0) -> str |
     if not share >= _LEAST_SHARE:
         return None
     return (
-        f"{100 * share:.0f}% of the tracks or more begin inside the field where another ended "
+        f"At least {100 * share:.0f}% of the tracks begin inside the field where another ended "
         "shortly before: particles leave the focus, or are missed, and come back, and are counted "
         "several times. "
         "If the particles differ, the intervals are too narrow: compare several videos, of which "

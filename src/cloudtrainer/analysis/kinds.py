@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cloudtrainer.analysis.measure import Measurement
 from cloudtrainer.analysis.transport import Transport
 from cloudtrainer.diffusion.motion_decision import LEVEL, MODELS
-from cloudtrainer.diffusion.transport import CLASSES
+from cloudtrainer.diffusion.transport import CLASSES, TransportLimits
 from cloudtrainer.report import ReportTable
 
 
@@ -32,12 +32,20 @@ def kinds_table(measured: Measurement, transport: Transport) -> ReportTable:
         f"told only where the other kinds are excluded (tests at the {100 * LEVEL:g}% level): most "
         "short tracks are undetermined, and so is one that a cage and anomalous diffusion describe "
         "alike. Transport (columns) asks how far the particle gets, from its D and its exponent "
-        "alone: immobile where no motion is seen (tested at the 5% level) and one of more than "
-        f"{limits.unresolved_um:.2g} µm in 1 s is excluded, or where it moves by less than "
-        f"{limits.immobile_um:.2g} µm in 1 s; diffusive where its exponent is not told from 1, "
+        f"alone: immobile {_immobile(limits)}; diffusive where its exponent is not told from 1, "
         "which does not show that the motion is Brownian. So the counts differ, and neither "
         "corrects the other. Quote transport for how many particles get through a gel or mucus, "
         "and the kind of motion for why.",
+    )
+
+
+def _immobile(limits: TransportLimits) -> str:
+    by_distance = f"where it moves by less than {limits.immobile_um:.2g} µm in 1 s"
+    if limits.immobile_um >= limits.unresolved_um:
+        return by_distance
+    return (
+        "where no motion is seen (tested at the 5% level) and one of more than "
+        f"{limits.unresolved_um:.2g} µm in 1 s is excluded, or {by_distance}"
     )
 
 

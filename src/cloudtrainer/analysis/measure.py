@@ -69,6 +69,8 @@ class Measurement:
         are none of them, or they make no difference.
     stuck : int
         Tracks that `moving_diffusion` is without.
+    diffusion_of_all : Estimate or None
+        D with the tracks that were left out, as `diffusion`; None where none were.
     long_lags_frames : tuple of int
         The lags whose D lies in the interval of `diffusion`, where that is from long lags.
     lost : LostLinks
@@ -105,6 +107,7 @@ class Measurement:
     short_lag_diffusion: Estimate | None
     moving_diffusion: Estimate | None
     stuck: int
+    diffusion_of_all: Estimate | None
     long_lags_frames: tuple[int, ...]
     lost: LostLinks
     anomalous: AnomalousEstimate
@@ -179,7 +182,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     warnings += [*oddities(tracks), *reservations(diffusion, motion, anomalous)]
     parted = fragments_warning(tracks, settings.memory_frames, seed)
     warnings += [parted] if parted else []
-    warnings += [lost.warning] if lost.warning else []
+    warnings += [lost.warning] if lost.warning else _exchanged_rarely(lost, tracked)
     warnings += spread_reservations(spread, checks)
     particles = _particles(tracks, source, stride)
     stuck = particles.loc[stuck_tracks(particles, diffusion), "particle"]
@@ -198,10 +201,8 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
             "the kinds apart."
         )
     if contradict(motion, likeliest):
-        warnings.append(
-            f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
-            "the kinds of the single tracks."
-        )
+        warnings.append(_contradiction(motion, likeliest, stride))
+    everything = None
     if tracked.left_out:
         idle = idle_tracks(diffusion, tracks["particle"].nunique())
         linked = subtract_drift(tracked.linked, settings.drift).tracks
@@ -218,6 +219,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
         diffusion=diffusion,
         short_lag_diffusion=short if stride > 1 else None,
         moving_diffusion=moving,
+        diffusion_of_all=everything,
         stuck=len(stuck) if moving is not None else 0,
         long_lags_frames=lags,
         lost=lost,
@@ -255,6 +257,31 @@ def _widened(estimates: list[Estimate]) -> Estimate:
     if not np.isfinite(first.value):
         return first
     return replace(first, low=min(first.low, *values), high=max(first.high, *values))
+
+
+def _exchanged_rarely(lost: LostLinks, tracked: Tracked) -> list[str]:
+    """Say that crowding, which was warned of, takes little of D, where simulations tell."""
+    crowded = tracked.suggested is not None and tracked.suggested.warnings
+    if not crowded or not lost.standard_error > 0:
+        return []
+    return [
+        "Of simulated Brownian particles as crowded and as fast, linking changes D by "
+        f"{100 * (lost.kept - 1):+.1f}%: D has been corrected for it."
+    ]
+
+
+def _contradiction(motion: Motion, likeliest: MotionClass, stride: int) -> str:
+    """Say that exponent and likelihoods disagree, and what of it the failed checks explain."""
+    if stride == 1:
+        return (
+            f"{likeliest.sentence} But the exponent speaks against it: {motion.sentence} Look at "
+            "the kinds of the single tracks."
+        )
+    return (
+        f"By their likelihoods the tracks would be {likeliest.motion_model}, not what the exponent "
+        f"says: {motion.sentence} Likelihoods suppose displacements as the failed checks say that "
+        "these are not, and the exponent's test rests on the scatter between tracks: it decides."
+    )
 
 
 def _particles(tracks: pd.DataFrame, source: Source, stride: int) -> pd.DataFrame:

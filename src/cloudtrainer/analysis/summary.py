@@ -60,6 +60,9 @@ def summarise(
             f"moving_D_{unit}": None
             if measured.moving_diffusion is None
             else estimate_entry(measured.moving_diffusion),
+            f"D_of_all_tracks_{unit}": None
+            if measured.diffusion_of_all is None
+            else estimate_entry(measured.diffusion_of_all),
             "tracks_of_different_kinds": bool(measured.kinds_found),
             "long_lags_frames": list(measured.long_lags_frames),
             "search_range_px": tracked.search_range_px,
@@ -211,5 +214,8 @@ def _localisation_error(
     if "x_error" in tracks and tracks["x_error"].notna().any():
         stated = float(np.sqrt(np.nanmean(tracks[["x_error", "y_error"]].to_numpy() ** 2)))
         pixel = source.pixel_size_um if source.calibrated else 1.0
-        return stated * float(pixel or 1.0), "errors stated by the detector"
+        origin = "errors stated by the detector"
+        if not held:
+            origin += ", which hold for noise that positions of neighbouring frames do not share"
+        return stated * float(pixel or 1.0), origin
     return None, None

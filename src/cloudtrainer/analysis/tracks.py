@@ -20,6 +20,7 @@ from cloudtrainer.inference import (
     signs_seen,
     video_appearance,
 )
+from cloudtrainer.report.wording import counted
 from cloudtrainer.simulation.twin.files import TwinModel
 from cloudtrainer.tracking import (
     Drift,
@@ -159,8 +160,8 @@ def track_video(
     warnings = [said for said in (short, doubt) if said]
     if len(masked.specks):
         warnings.append(
-            f"{len(masked.specks)} static specks (hot pixels, dirt or stuck particles) were "
-            "masked: they are not counted as immobile particles."
+            f"{counted(len(masked.specks), 'static speck')} (hot pixels, dirt or stuck particles) "
+            "masked: not counted as immobile particles."
         )
     if detections.empty or detections["frame"].nunique() < 2:
         warnings.append(_why_no_tracks(detections, len(video)))
@@ -273,7 +274,7 @@ def _sure_tracks(tracks: pd.DataFrame, relative: float) -> pd.DataFrame:
 
 def _unsure(relative: float) -> tuple[str, str]:
     return (
-        "the detector was much less sure of them (far out of focus, very dim, or noise)",
+        "the detector was less sure of them (far out of focus, very dim, or noise)",
         f"whose mean probability was below {relative:g} times that of the surest tenth",
     )
 
@@ -282,9 +283,10 @@ def _out_of_focus(twin: TwinModel) -> tuple[str, str]:
     if twin.focus is None:
         return "", ""
     return (
-        "they are out of focus, with peaks less than half as high as in the focal plane",
-        f"whose median peak was less than {twin.focus.least:.3g} counts high, half of what it is "
-        "in the focal plane",
+        "they are out of focus for more than half of their frames, with peaks less than half as "
+        "high as those in the focal plane",
+        f"whose median peak was less than {twin.focus.least:.3g} counts high, half of the 95th "
+        "percentile of all peaks",
     )
 
 

@@ -100,13 +100,13 @@ def _draw_scan(
     here = float(np.interp(search_range_px, ranges, D))
     ax.axhspan(
         here * (1 - _PLATEAU), here * (1 + _PLATEAU), color=PALE, linewidth=0, alpha=0.8,
-        label="within 3% of D in use",
+        label="within 3% of D at this range",
     )  # fmt: skip
     ax.axvline(search_range_px, color=VERMILLION, linewidth=1.2, label="search range in use")
     ax.plot(ranges, D, "o-", color=BLUE, markersize=5, linewidth=1.2)
     ax.set_ylim(0, 1.15 * max(D.max(), here * (1 + _PLATEAU), 1e-12))
     ax.set_xlabel("search range (px)")
-    ax.set_ylabel(f"D ({display_unit(unit)})")
+    ax.set_ylabel(f"D from one frame to the next ({display_unit(unit)})")
 
 
 def _draw_displacements(

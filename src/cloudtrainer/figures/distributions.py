@@ -90,7 +90,8 @@ def histogram_figure(
 
     figure = new_figure(6.4, PANEL_HEIGHT + 0.6)
     (ax,) = panels(figure, 1)
-    bins = _bins(inside, low, high)
+    # What cannot be below 0 has no bar there.
+    bins = _bins(inside, max(low, 0.0) if found.min() >= 0 else low, high)
     ax.hist(inside, bins, color=_BARS, edgecolor="white", linewidth=0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if spread is not None and np.isfinite(spread.value):
@@ -131,7 +132,8 @@ def _draw_spread(ax: Axes, spread: SpreadLike, scale: float, ends: tuple[float, 
     height = "" if lowered == 1 else ", height not to scale"
     ax.plot(
         grid, tracks, color=INK, linewidth=1.4,
-        label=f"without each track's own uncertainty: sd / mean {spread.value:.2f} "
+        label="without each track's own uncertainty, no narrower than can be resolved; "
+        f"sd / mean {spread.value:.2f} "
         f"(95%: {spread.low:.2f} to {spread.high:.2f}){height}",
     )  # fmt: skip
     ax.set_ylim(0, max(highest, 1.08 * float(tracks.max())))

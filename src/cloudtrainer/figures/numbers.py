@@ -86,6 +86,7 @@ def display_unit(unit: str) -> str:
 def display_sentence(text: str) -> str:
     """Return a sentence with its units as people write them: ``2 um^2/s`` becomes 2 µm²/s."""
     text = re.sub(r"\b(um|px)\^2(?![\w^])", lambda found: display_unit(found[0]), text)
+    text = text.replace(" +- ", " ± ")
     return re.sub(r"(?<=\d )um(?=[\s/,;:)]|\.?$|\.\s)", _DISPLAY["um"], text)
 
 

@@ -77,6 +77,8 @@ class TwinComparison:
         Radially averaged power, counts².
     profiles : tuple of ProfilePair
         The most frequent shapes.
+    shapes : int
+        How many shapes there are.
     """
 
     name: str
@@ -93,6 +95,7 @@ class TwinComparison:
     video_power: Floats
     twin_power: Floats
     profiles: tuple[ProfilePair, ...]
+    shapes: int
 
 
 @styled
@@ -131,7 +134,7 @@ def twin_figure(shown: TwinComparison) -> Figure:
         finish_ticks(ax)
     _intensities(plots[0], shown)
     _spectra(plots[1], shown)
-    _profiles(plots[2], shown)
+    _profiles(plots[2], shown.profiles[:_MOST_PROFILES], shown.shapes)
     return figure
 
 
@@ -179,9 +182,9 @@ def _spectra(ax: Axes, shown: TwinComparison) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _profiles(ax: Axes, shown: TwinComparison) -> None:
+def _profiles(ax: Axes, profiles: tuple[ProfilePair, ...], shapes: int) -> None:
     end = 1.0
-    for pair, color in zip(shown.profiles[:_MOST_PROFILES], CYCLE, strict=False):
+    for pair, color in zip(profiles, CYCLE, strict=False):
         largest = float(np.abs(pair.video).max()) or 1.0
         ax.plot(pair.distance_px, pair.video, color=color, label=pair.label)
         ax.plot(
@@ -197,4 +200,5 @@ def _profiles(ax: Axes, shown: TwinComparison) -> None:
     ax.set_xlim(0, end * 1.05)
     ax.set_xlabel("distance from the middle (px)")
     ax.set_ylabel("light (counts)")
-    ax.legend(loc="best", fontsize=8.5)
+    title = f"{len(profiles)} of {shapes} shapes" if shapes > len(profiles) else None
+    ax.legend(loc="best", fontsize=8.5, title=title, title_fontsize=8.5)

@@ -20,6 +20,7 @@ _NAMES = {
     "D": "D",
     "D_spread": "spread of D between particles (standard deviation over mean)",
     "moving_D": "D without the tracks that do not move",
+    "D_of_all_tracks": "D with the tracks that were left out",
     "K": "K (MSD = 4 K t^alpha + offset)",
     "msd_offset": "offset of the MSD",
     "anomalous_msd_offset": "offset of the MSD with alpha",

@@ -129,7 +129,7 @@ def correlation_check(steps: UnitSteps) -> Finding:
     elif largest > 0 and dies_away:
         cause = (
             "Positions that are not independent from frame to frame, as in compressed or smoothed "
-            "video, make displacements alike: use D from long lags (stride 5 or more)."
+            "video, make displacements alike; D from long lags (stride 5 or more) is free of it."
         )
     elif largest > 0:
         cause = (

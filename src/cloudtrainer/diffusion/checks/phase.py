@@ -53,10 +53,10 @@ def phase_check(steps: UnitSteps) -> Finding:
         matters=ratio >= SMALLEST_PHASE_RATIO,
         fine="The variance of displacements does not depend on the frame's phase.",
         wrong=(
-            f"The variance of displacements is {ratio:.2f} times higher at every {best_period}th "
-            f"frame (frame {number}, {number + best_period}, ...), as in compressed or interlaced "
-            "video or where frames are repeated: go back to the uncompressed recording, or use D "
-            "from long lags (stride 5 or more)."
+            f"The variance of displacements is {ratio:.2f} times the usual one at every "
+            f"{best_period}th frame (frame {number}, {number + best_period}, ...), as in "
+            "compressed or interlaced video or where frames are repeated: go back to the "
+            "uncompressed recording; D from long lags (stride 5 or more) suffers least."
         ),
         long_lags_help=True,
         curve=Curve(

@@ -69,9 +69,13 @@ def pixel_locking_check(in_place: TrackArrays) -> Finding:
         p_value=min(1.0, p_value * tests),
         matters=depth >= SMALLEST_DEPTH,
         fine=(
-            "Positions of moving particles prefer no part of the pixel by more than chance or "
-            f"{100 * SMALLEST_DEPTH:.0f}% of their density, which is harmless: it varies by "
-            f"{100 * depth:.2g}%."
+            f"The density of positions of moving particles varies by {100 * depth:.2g}% within "
+            f"the pixel: "
+            + (
+                "as it may by chance."
+                if depth >= SMALLEST_DEPTH
+                else f"less than {100 * SMALLEST_DEPTH:.0f}%, at which it would matter."
+            )
         ),
         wrong=(
             f"Positions in {'xy'[axis]} prefer a part of the pixel: their density varies by "

@@ -55,7 +55,10 @@ def length_check(found: ParticleD) -> Finding:
         description=description,
         p_value=slope.p_value,
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine=f"D does not depend on how long a track is by more than chance or {_ALLOWED}.",
+        fine=_fine(
+            slope,
+            f"D of the longer tracks is {_spoken(slope.difference)} than that of the shorter",
+        ),
         wrong=f"D of the longer tracks is {_spoken(slope.difference)} than that of the shorter. "
         + (
             "Fast particles leave the focus sooner, and tracks of noise are short: D of all tracks "
@@ -91,7 +94,10 @@ def brightness_check(found: ParticleD, tracks: pd.DataFrame) -> Finding:
         description=description,
         p_value=slope.p_value,
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine=f"D does not depend on how bright a particle is by more than chance or {_ALLOWED}.",
+        fine=_fine(
+            slope,
+            f"D of the brighter particles is {_spoken(slope.difference)} than that of the dimmer",
+        ),
         wrong=(
             f"D of the brighter particles is {_spoken(slope.difference)} than that of the dimmer: "
             "particles of several sizes (the larger are brighter and slower), particles out of "
@@ -133,7 +139,7 @@ def position_check(found: ParticleD, in_place: pd.DataFrame) -> Finding:
         description=description,
         p_value=min(1.0, slope.p_value * len(slopes)),
         matters=abs(slope.difference) >= SMALLEST_DIFFERENCE,
-        fine=f"D does not depend on the place in the field by more than chance or {_ALLOWED}.",
+        fine=_fine(slope, f"D is {_spoken(slope.difference)} {way}"),
         wrong=(
             f"D is {_spoken(slope.difference)} {way}: a tilted or curved chamber (walls slow "
             "particles), a gradient of temperature or concentration, uneven light, or optics that "
@@ -191,6 +197,12 @@ def _groups(found: ParticleD, covariate: FloatArray, label: str) -> Curve:
     return Curve(
         np.array(x), np.array(y), np.array(error), np.ones(len(x)), label, "D over its mean"
     )
+
+
+def _fine(slope: _Slope, found: str) -> str:
+    if abs(slope.difference) < SMALLEST_DIFFERENCE:
+        return f"{found}: less than {_ALLOWED}, at which it would matter."
+    return f"{found}, as it may be by chance."
 
 
 def _spoken(difference: float) -> str:

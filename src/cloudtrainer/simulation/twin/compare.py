@@ -17,6 +17,8 @@ _FEWEST_FRAMES, _MOST_FRAMES, _PIXELS = 6, 30, 1 << 21
 _SHOWN_PX = 320
 _BINS = 80
 _MOST_PROFILES = 4
+# With fewer particles a frame, the middle frame may hold none.
+_FEW_PARTICLES = 5.0
 
 
 def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
@@ -40,19 +42,19 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
     drawn = [draw_frame(twin, generator) for _ in numbers]
     made = np.stack([_as_filmed(twin, frame.numpy()) for frame, _ in drawn])
     levels = _levels(twin, real, made)
-    middle = len(numbers) // 2
+    here, there = _to_show(twin, real, drawn)
     rows, columns = (
         slice((side - min(side, _SHOWN_PX)) // 2, (side + min(side, _SHOWN_PX)) // 2)
         for side in (height, width)
     )
-    spots = drawn[middle][1]
+    spots = drawn[there][1]
     x, y, in_focus = _positions(twin, spots, rows, columns)
     frequency, video_power = _spectrum(real)
     return TwinComparison(
         name=twin.name,
-        frame_number=numbers[middle],
-        video=real[middle, rows, columns],
-        twin=made[middle, rows, columns],
+        frame_number=numbers[here],
+        video=real[here, rows, columns],
+        twin=made[there, rows, columns],
         x=x,
         y=y,
         in_focus=in_focus,
@@ -63,7 +65,20 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
         video_power=video_power,
         twin_power=_spectrum(made)[1],
         profiles=_profiles(twin, drawn),
+        shapes=sum(not one.is_speck for one in twin.shapes),
     )
+
+
+def _to_show(
+    twin: Twin, real: Floats, drawn: list[tuple[torch.Tensor, TwinSpots]]
+) -> tuple[int, int]:
+    """Return which frame of the video and which of the twin to show: with particles, if few are."""
+    expected = sum(one.per_frame for one in twin.shapes if not one.is_speck)
+    if expected >= _FEW_PARTICLES:
+        return len(real) // 2, len(drawn) // 2
+    brightest = (twin.polarity * real).max(axis=(1, 2))
+    most = [int((spots.peak > 0).sum()) for _, spots in drawn]
+    return int(np.argmax(brightest)), int(np.argmax(most))
 
 
 def frames_of_twin(twin: Twin, number: int, dtype: np.dtype[Any], seed: int = 3) -> NDArray[Any]:
