@@ -100,3 +100,9 @@ def test_particles_beyond_the_detector_are_said(detector, sign):
     large = film([gaussian(16)], [400.0], particles=4, side=256, frames=6, ground=600, sign=sign)
     with pytest.raises(VideoError, match=r"too large|no particle"):
         measure_twin(large.video, detector, sign)
+
+
+def test_shapes_that_rest_on_few_particles_are_said(detector):
+    filmed = film([SPOT], [200.0], ground=np.linspace(100, 400, 128))
+    few = filmed.video.frames()[:1]
+    assert "particles that were seen in the frames looked at" in doubts(few, detector)

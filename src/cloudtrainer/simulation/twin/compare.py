@@ -73,8 +73,7 @@ def _to_show(
     twin: Twin, real: Floats, drawn: list[tuple[torch.Tensor, TwinSpots]]
 ) -> tuple[int, int]:
     """Return which frame of the video and which of the twin to show: with particles, if few are."""
-    expected = sum(one.per_frame for one in twin.shapes if not one.is_speck)
-    if expected >= _FEW_PARTICLES:
+    if twin.particles_per_frame >= _FEW_PARTICLES:
         return len(real) // 2, len(drawn) // 2
     brightest = (twin.polarity * real).max(axis=(1, 2))
     most = [int((spots.peak > 0).sum()) for _, spots in drawn]

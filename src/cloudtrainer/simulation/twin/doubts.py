@@ -16,6 +16,7 @@ _BLOCKS = 1.08
 _CHANGED = 0.7
 _SQUARE_PX = 32
 _HIDDEN_SHARE = 0.2
+_FEW_SEEN = 30
 
 
 def doubts_about(
@@ -47,6 +48,7 @@ def doubts_about(
     frames = sample.frames
     said = [
         _few_frames(len(sample.numbers)),
+        _few_seen(len(sample.candidates)),
         _blank(sample.blank),
         _hidden(background),
         _saturation(saturated, sample.highest),
@@ -67,6 +69,16 @@ def _few_frames(frames: int) -> str:
     return (
         f"The video {held}: background and noise cannot be told apart over time, so the background "
         "is taken to be smooth and the noise to be the same everywhere."
+    )
+
+
+def _few_seen(particles: int) -> str:
+    if particles >= _FEW_SEEN:
+        return ""
+    seen = "one particle that was" if particles == 1 else f"{particles} particles that were"
+    return (
+        f"Shape, brightness and number of the simulated particles rest on {seen} seen in the "
+        "frames looked at: compare them with the video's, and film more if they differ."
     )
 
 
