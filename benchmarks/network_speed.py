@@ -6,8 +6,8 @@ Frames of 512 x 512 px. As in version 3.0, a batch at once in 32 bit; one frame 
 processor's caches hold; with batch normalisation folded into the convolutions; compiled by
 `torch.compile` (left out without a C++ compiler); in ONNX Runtime; and in bfloat16, which some
 processors only imitate. The detector takes one frame at a time, in bfloat16 where the processor has
-units for it (AMX). What differs is the probability of a particle in a cell, at most. Then the
-learning of a batch of crops, forward and backward, in both precisions.
+units for it (AMX), or is one of AMD's. What differs is the probability of a particle in a cell, at
+most. Then the learning of a batch of crops, forward and backward, in both precisions.
 """
 
 import copy

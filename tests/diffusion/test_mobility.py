@@ -541,6 +541,30 @@ def test_time_scales_below_the_stride_have_no_effective_diffusivity():
     assert not any("No track is long enough" in said for said in found.warnings)
 
 
+def test_a_reference_below_the_stride_becomes_the_first_time_scale_that_holds():
+    tracks, _ = mixture(9, 0, 0, 30, 0, frames=60)
+    made = {"time_scales_s": (2 * DT, 10 * DT), "stride": 5}
+    assert mobility(tracks, DT, PIXEL, reference_s=2 * DT, **made).reference_s == 10 * DT
+    made["time_scales_s"] = (2 * DT,)
+    none = mobility(tracks, DT, PIXEL, reference_s=2 * DT, **made).fastest
+    assert set(none["why_none"]) == {"no time scale is long enough"}
+    assert none["as_observed_over_mean_by_chance"].isna().all()
+
+
+def test_localisation_errors_spread_particles_that_are_alike():
+    rng, ratios, told = np.random.default_rng(5), [], []
+    for _ in range(8):
+        paths = [np.cumsum(rng.normal(0, 0.2, (30, 2)), axis=0) for _ in range(100)]
+        tracks = table(rng, paths, 0.3)
+        (row,) = mobility(
+            tracks, 1.0, PIXEL, time_scales_s=(1.0,), localisation_error_um=0.3
+        ).effective.to_dict("records")
+        ratios.append(row["median_by_particle"] / row["mean_by_particle"])
+        told.append(row["median_by_particle_by_chance"] / row["mean_by_particle"])
+    assert np.mean(told) < 0.95
+    assert np.mean(told) == pytest.approx(np.mean(ratios), abs=0.04)
+
+
 def test_the_median_of_particles_that_are_alike_is_below_their_mean_by_as_much_as_is_said():
     ratios = []
     for seed in range(6):

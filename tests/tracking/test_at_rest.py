@@ -61,3 +61,71 @@ def test_what_a_drifting_stage_carries_along_is_made_to_rest():
 def test_without_drift_nothing_is_looked_for():
     assert subtract_drift(film(60, 6, flow=np.zeros(2))).at_rest == 0
     assert subtract_drift(film(60, 6), "none").at_rest == 0
+
+
+@pytest.mark.parametrize(
+    ("particles", "D", "shake"), [(40, 2.0, 0.5), (20, 1.0, 0.5), (40, 0.5, 1.0)]
+)
+def test_slow_particles_on_a_shaking_stage_do_not_rest(particles, D, shake):
+    fast = film(particles, 0, flow=np.zeros(2), D=D, frames=300)
+    slow = film(5, 0, seed=1, flow=np.zeros(2), D=0.002, frames=300)
+    slow["particle"] += 1000
+    tracks = pd.concat([fast, slow], ignore_index=True)
+    shaken = np.random.default_rng(2).normal(0, shake, (300, 2))[tracks["frame"]]
+    tracks[["x", "y"]] += shaken
+    drift = subtract_drift(tracks)
+    assert drift.method == "mean"
+    assert drift.at_rest == 0
+
+
+def test_where_most_rest_all_of_them_are_found():
+    tracks = film(10, 90, flow=np.array([1.0, 0.0]), D=0.5, frames=30)
+    drift = subtract_drift(tracks)
+    assert drift.at_rest >= 85
+    assert drift.speed_px_per_frame == pytest.approx(1.0, abs=0.25)
+
+
+def test_where_the_others_show_no_drift_of_their_own_nothing_rests():
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        tracks = pd.concat(
+            [film(3, 0, seed, np.zeros(2)), film(3, 0, seed + 99, np.zeros(2), D=0.01)],
+            keys=(0, 1),
+        )
+        tracks["particle"] += 100 * tracks.index.get_level_values(0)
+        stage = np.cumsum(rng.normal(0, 0.3, (FRAMES, 2)), axis=0)
+        tracks[["x", "y"]] += stage[tracks["frame"]]
+        drift = subtract_drift(tracks)
+        assert drift.at_rest == 0 or drift.significant
+
+
+def test_the_drift_is_told_of_every_frame():
+    tracks = film(60, 6)
+    early = (tracks["particle"] < 60) & ((tracks["frame"] < 10) | (tracks["frame"] > 80))
+    drift = subtract_drift(tracks[~early])
+    assert drift.at_rest == 6
+    assert drift.table["frame"].tolist() == list(range(FRAMES))
+    assert drift.table["x_drift"].notna().all()
+    assert drift.table["x_drift"].iloc[-1] == drift.table["x_drift"].iloc[80]
+    assert drift.table["particles"].iloc[-1] == 0
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda table: table.set_index("frame", drop=False),
+        lambda table: table.set_index("particle", drop=False),
+        lambda table: table.convert_dtypes(),
+        lambda table: table.assign(particle=table["particle"].astype("category")),
+        lambda table: table.astype({"particle": str, "frame": str}),
+        lambda table: table.sample(frac=1, random_state=0),
+        lambda table: table.assign(x=(100 * table["x"]).round().astype(int), y=100 * table["y"]),
+    ],
+)
+def test_tables_of_every_layout_are_taken(laid_out):
+    tracks = laid_out(film(60, 6))
+    before = tracks.copy()
+    drift = subtract_drift(tracks)
+    assert drift.at_rest == 6
+    assert list(drift.tracks.columns) == list(tracks.columns)
+    pd.testing.assert_frame_equal(tracks, before)

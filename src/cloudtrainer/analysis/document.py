@@ -152,12 +152,13 @@ def _numbers_table(tracked: Tracked, measured: Measurement, summary: dict[str, A
         (
             f"offset of the MSD ({length}²)",
             measured.diffusion.offset,
-            _offset_note(measured),
+            _offset_note(measured.diffusion),
         ),
         (
             f"K ({display_unit(K.unit)})",
             entry_text(summary["measured"][_key(found, "K_")]),
-            f"MSD = 4 K t^alpha + offset, with an offset of its own: {K.offset:.3g} {length}²",
+            "MSD = 4 K t^alpha + offset"
+            + (f", its own: {K.offset:.3g} {length}²" if np.isfinite(K.offset) else ""),
         ),
     ]
     spread = measured.spread
@@ -252,14 +253,11 @@ def _shown(estimate: Estimate) -> str:
     return with_interval(estimate.value, estimate.low, estimate.high, estimate.unit)
 
 
-def _offset_note(measured: Measurement) -> str:
-    """Say what the offset of the MSD is, or that it is none that error and blur can give."""
-    D, time = measured.diffusion, measured.msd.lag_time[:1]
-    most_blur = -4 / 3 * D.value * float(time[0] / measured.msd.lag[0]) if len(time) else 0.0
-    if D.offset < most_blur:
+def _offset_note(D: Estimate) -> str:
+    if D.stride > 1:
         return (
-            f"more negative than motion blur can make it ({most_blur:.3g}): positions of "
-            "neighbouring frames are not independent, or links are wrong"
+            f"of the line through displacements over {D.stride} frames and more: where positions "
+            "of neighbouring frames are not independent it is not that of error and blur"
         )
     return "4 (localisation error)² less the motion blur; it may be negative"
 

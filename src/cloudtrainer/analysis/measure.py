@@ -74,8 +74,8 @@ class Measurement:
     long_lags_frames : tuple of int
         The lags whose D lies in the interval of `diffusion`, where that is from long lags.
     lost : LostLinks
-        What links took of `diffusion`, `short_lag_diffusion` and `moving_diffusion`, and of nothing
-        else has been put back.
+        What links took of `diffusion`, `short_lag_diffusion`, `moving_diffusion` and
+        `diffusion_of_all`, and of nothing else has been put back.
     anomalous : AnomalousEstimate
         Exponent and generalised diffusion coefficient, from the same lags as `diffusion`.
     motion : Motion
@@ -138,6 +138,9 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     def diffusion_at(stride: int, of: pd.DataFrame = tracks) -> Estimate:
         return estimate_diffusion(of, interval, pixel, exposure, stride=stride, seed=seed)
 
+    def at_long_lags(of: pd.DataFrame) -> list[Estimate]:
+        return [diffusion_at(frames, of) for frames in LONG_LAGS_FRAMES]
+
     def anomalous_at(stride: int) -> AnomalousEstimate:
         return estimate_anomalous(tracks, interval, pixel, exposure, stride=stride, seed=seed)
 
@@ -153,7 +156,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     stride = 1
     lags: tuple[int, ...] = ()
     if long_lags_help:
-        at_lags = [diffusion_at(frames) for frames in LONG_LAGS_FRAMES]
+        at_lags = at_long_lags(tracks)
         from_long = _widened(at_lags)
         if np.isfinite(from_long.value):
             diffusion, stride = from_long, LONG_LAGS_FRAMES[0]
@@ -161,6 +164,10 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
     to_px = (1 / (pixel or 1.0), interval or 1.0)
     share = None if exposure is None or not interval else exposure / interval
+
+    def as_diffusion(of: pd.DataFrame) -> Estimate:
+        return lost.put_back(_widened(at_long_lags(of)) if stride > 1 else diffusion_at(1, of))
+
     lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
     diffusion, short = lost.put_back(diffusion), lost.put_back(short)
     warnings = [check.sentence for check in failed]
@@ -188,7 +195,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     stuck = particles.loc[stuck_tracks(particles, diffusion), "particle"]
     moving = None
     if len(stuck):
-        moving = lost.put_back(diffusion_at(stride, tracks[~tracks["particle"].isin(stuck)]))
+        moving = as_diffusion(tracks[~tracks["particle"].isin(stuck)])
         said = stuck_warning(diffusion, moving, len(stuck), len(particles))
         moving = moving if said else None
         warnings += [said] if said else []
@@ -206,7 +213,7 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     if tracked.left_out:
         idle = idle_tracks(diffusion, tracks["particle"].nunique())
         linked = subtract_drift(tracked.linked, settings.drift).tracks
-        everything = lost.put_back(diffusion_at(stride, linked))
+        everything = as_diffusion(linked)
         warnings.append(
             f"{tracked.left_out} of {tracked.linked['particle'].nunique()} tracks do not enter D: "
             f"{tracked.why_left_out}. With them D would be {everything}. "

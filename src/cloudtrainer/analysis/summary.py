@@ -72,6 +72,7 @@ def summarise(
             "smeared_joined": tracked.smeared_joined,
             "drift_px_per_frame": tracked.drift.speed_px_per_frame,
             "drift_method": tracked.drift.method,
+            "tracks_at_rest_in_drift": tracked.drift.at_rest,
         },
         "calibration": {
             "pixel_size_um": source.pixel_size_um,

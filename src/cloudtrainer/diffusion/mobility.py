@@ -15,7 +15,7 @@ from cloudtrainer.diffusion.mobility_doubts import (
     not_independent,
     not_positive,
 )
-from cloudtrainer.diffusion.mobility_fastest import fastest_without_noise
+from cloudtrainer.diffusion.mobility_fastest import Fastest, fastest_without_noise
 from cloudtrainer.diffusion.mobility_offset import OF_IMMOBILE, offset_of
 from cloudtrainer.diffusion.mobility_tables import (
     all_alike,
@@ -157,11 +157,12 @@ def mobility(
     localisation_error_um : float, optional
         Static localisation error of each axis, um, as stuck particles show it: the offset is then
         4 times its square. Without it, the offset is the MSD of the particles classed immobile
-        (mean over lags of 1 to 3 frames, three particles or more); without them, that of the
-        Brownian estimate of the ensemble, which where particles are caged also holds what they do
-        within a frame. One offset is taken for all tracks. Without an exposure the last of the
-        three holds the mean blur of the ensemble, which is too much for slow particles among fast
-        ones; with the other two, blur lowers effective diffusivities by exposure / (3 t).
+        (mean over the first three lags from ``stride`` on, three particles or more); without them,
+        that of the Brownian estimate of the ensemble, which where particles are caged also holds
+        what they do within a frame. One offset is taken for all tracks. Without an exposure the
+        last of the three holds the mean blur of the ensemble, which is too much for slow particles
+        among fast ones; with the other two, blur lowers effective diffusivities by
+        exposure / (3 t).
     limits : TransportLimits, optional
         Where the classes part.
     estimates : DataFrame, optional
@@ -217,9 +218,9 @@ def mobility(
         localisation_error_um, stride, seed,
     )  # fmt: skip
     too_large = localisation_error_um is not None and offset_exceeds(msd, offset.um2)
-    reached = [lag for lag in wanted if lag <= len(msd.lag)]
-    if reference > len(msd.lag) and reached:
-        reference = reached[-1]
+    reached = [lag for lag in wanted if stride <= lag <= len(msd.lag)]
+    if reached and not stride <= reference <= len(msd.lag):
+        reference = reached[0] if reference < stride else reached[-1]
     unknown = replace(offset, um2=np.nan)
     effective = {
         lag: effective_diffusivities(msd, lag, unknown if too_large or lag < stride else offset)
@@ -227,7 +228,14 @@ def mobility(
     }
     people = populations(found["frames"].to_numpy(np.float64), seed)
     told = fastest_without_noise(arrays, effective[reference], found, people, calibration, seed)
-    alike = {lag: all_alike(arrays, msd, lag, seed) for lag in effective}
+    if reference < stride:
+        told = dict.fromkeys(told, Fastest(reason="no time scale is long enough"))
+    means = {lag: people["frame"].mean(values)[0][0] for lag, values in effective.items()}
+    noise = {
+        lag: max(offset.um2, 0.0) / (8 * mean * frame_interval_s) if mean > 0 else np.nan
+        for lag, mean in means.items()
+    }
+    alike = all_alike(arrays, msd, noise, seed)
     fastest = fastest_table(effective[reference], people, told, free, alike[reference])
     found["fastest_tenth"] = in_fastest_tenth(effective[reference])
     for lag in wanted:

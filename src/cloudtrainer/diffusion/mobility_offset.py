@@ -58,9 +58,11 @@ def offset_of(
     if localisation_error_um is not None:
         return Offset(4 * localisation_error_um**2, "the localisation error given", blur_s)
     chosen = immobile.to_numpy()
-    if chosen.sum() >= _FEWEST_IMMOBILE:
-        pairs = msd.pairs[chosen, :3]
-        sums = np.nan_to_num(msd.per_track[chosen, :3]) * pairs
+    if chosen.sum() >= _FEWEST_IMMOBILE and msd.pairs[chosen, stride - 1 : stride + 2].any():
+        # The first lags, of positions that are independent.
+        lags = slice(stride - 1, stride + 2)
+        pairs = msd.pairs[chosen, lags]
+        sums = np.nan_to_num(msd.per_track[chosen, lags]) * pairs
         origin = f"the MSD of {chosen.sum()} {OF_IMMOBILE}"
         return Offset(float(sums.sum() / pairs.sum()), origin, blur_s)
     D = estimate_diffusion(

@@ -117,28 +117,55 @@ def fastest_table(
     return pd.DataFrame(rows)
 
 
-def all_alike(arrays: TrackArrays, msd: MeanSquaredDisplacement, lag: int, seed: int) -> FloatArray:
-    """Return MSDs at a lag, in units of their mean, of Brownian particles with one D.
+def all_alike(
+    arrays: TrackArrays, msd: MeanSquaredDisplacement, noise: dict[int, float], seed: int
+) -> dict[int, FloatArray]:
+    """Return MSDs less offset, in units of their mean, of Brownian particles with one D.
 
-    Each has the frames of a track; shape (repeats, tracks).
+    Each has the frames of a track, and the localisation error.
+
+    Parameters
+    ----------
+    arrays : TrackArrays
+        The tracks.
+    msd : MeanSquaredDisplacement
+        Of the same tracks.
+    noise : dict of int to float
+        For each lag the variance of the error of a position, per axis, over that of a step of one
+        frame; NaN where D is not known, and so is the result.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    dict of int to ndarray, shape (repeats, tracks)
+        For each lag.
     """
     number = np.repeat(np.arange(len(arrays.particle)), arrays.lengths)
     first = np.repeat(arrays.frame[arrays.start[:-1]], arrays.lengths)
     since = arrays.frame - first
-    key = number * (int(since.max(initial=0)) + lag + 1) + since
-    later = np.minimum(np.searchsorted(key, key + lag), max(len(key) - 1, 0))
-    pair = np.flatnonzero(key[later] == key + lag)
-    owner = (np.cumsum(arrays.lengths > 1) - 1)[number[pair]]
+    track = np.cumsum(arrays.lengths > 1) - 1
     gap = np.maximum(np.diff(arrays.frame, prepend=0), 0).astype(np.float64)
     gap[arrays.start[:-1]] = 0
-    pairs = np.bincount(owner, minlength=len(msd.particle))
+    pairs = {}
+    for lag in noise:
+        key = number * (int(since.max(initial=0)) + lag + 1) + since
+        later = np.minimum(np.searchsorted(key, key + lag), max(len(key) - 1, 0))
+        pair = np.flatnonzero(key[later] == key + lag)
+        pairs[lag] = (pair, later[pair], track[number[pair]])
     generator = np.random.default_rng(seed)
-    drawn = np.full((_CHANCE_REPEATS, len(msd.particle)), np.nan)
-    for repeat in drawn:
-        place = np.cumsum(generator.normal(size=(len(gap), 2)) * np.sqrt(gap)[:, None], axis=0)
-        square = ((place[later[pair]] - place[pair]) ** 2).sum(axis=1)
-        sums = np.bincount(owner, square, minlength=len(msd.particle))
-        repeat[pairs > 0] = sums[pairs > 0] / pairs[pairs > 0] / (2 * lag)
+    drawn = {lag: np.full((_CHANCE_REPEATS, len(msd.particle)), np.nan) for lag in noise}
+    for repeat in range(_CHANCE_REPEATS):
+        path = np.cumsum(generator.normal(size=(len(gap), 2)) * np.sqrt(gap)[:, None], axis=0)
+        error = generator.normal(size=(len(gap), 2))
+        for lag, (before, after, owner) in pairs.items():
+            place = path + np.sqrt(noise[lag]) * error
+            square = ((place[after] - place[before]) ** 2).sum(axis=1)
+            sums = np.bincount(owner, square, minlength=len(msd.particle))
+            held = np.bincount(owner, minlength=len(msd.particle))
+            there = held > 0
+            mean = sums[there] / held[there] - 4 * noise[lag]
+            drawn[lag][repeat, there] = mean / (2 * lag)
     return drawn
 
 

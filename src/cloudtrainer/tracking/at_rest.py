@@ -1,5 +1,7 @@
 """Tracks that rest in the frame while the others drift: dirt, or particles that the flow passes."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,17 +29,30 @@ def at_rest_in_frame(tracks: pd.DataFrame, corrected: pd.DataFrame) -> NDArray[n
     ndarray of int64
         Their numbers.
     """
-    moved = corrected.sort_values(["particle", "frame"])[["particle", "frame", "x", "y"]].diff()
-    step = moved.loc[(moved["particle"] == 0) & (moved["frame"] == 1), ["x", "y"]]
-    if step.empty:
-        return np.empty(0, np.int64)
-    square_step = float((step**2).sum(axis=1).mean())
+    in_frame, in_liquid = (_scatter(table) for table in (tracks, corrected))
     frame = tracks.groupby("particle")["frame"]
-    in_place, without_drift = (
-        table.groupby("particle")[["x", "y"]].var(ddof=0).sum(axis=1)
-        for table in (tracks, corrected)
-    )
+    resting = (frame.size() >= _FEWEST_FRAMES) & (in_frame.place < _IN_PLACE * in_liquid.place)
+    # What a shaking stage shakes has shorter steps without the drift, and does not rest.
+    resting &= in_frame.step <= in_liquid.step
+    others = in_liquid.step[~resting].mean()
     span = frame.max() - frame.min()
-    resting = (frame.size() >= _FEWEST_FRAMES) & (in_place < _IN_PLACE * without_drift)
-    resting &= in_place < _OF_BROWNIAN * square_step * span / 6
+    resting &= in_frame.place < _OF_BROWNIAN * others * span / 6
     return resting.index[resting].to_numpy(np.int64)
+
+
+class _Scatter(NamedTuple):
+    """Of each particle, px²: about its mean place, and mean square step of one frame."""
+
+    place: pd.Series
+    step: pd.Series
+
+
+def _scatter(tracks: pd.DataFrame) -> _Scatter:
+    ordered = tracks.sort_values(["particle", "frame"])
+    moved = ordered[["particle", "frame", "x", "y"]].diff()
+    step = (moved[["x", "y"]] ** 2).sum(axis=1)
+    step[(moved["particle"] != 0) | (moved["frame"] != 1)] = np.nan
+    return _Scatter(
+        place=tracks.groupby("particle")[["x", "y"]].var(ddof=0).sum(axis=1),
+        step=step.groupby(ordered["particle"]).mean(),
+    )

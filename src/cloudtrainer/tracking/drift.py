@@ -18,6 +18,7 @@ DriftMethod = Literal["auto", "none", "steady", "mean"]
 _SIGNIFICANT = 1e-3
 _BLOCKS = 8
 _FEWEST_PARTICLES = 2
+_MOST_ROUNDS = 5
 # A row is kept of each frame: what reaches further is no frame number but a time.
 _MOST_FRAMES = 10_000_000
 
@@ -32,7 +33,8 @@ class Drift:
         The tracks with ``x, y`` corrected; other columns and the order of rows as given.
     table
         One row a frame: ``frame``, ``x_drift, y_drift`` (pixels since the first frame, what was
-        taken out) and ``particles`` (those whose step into this frame was measured).
+        taken out of all tracks but those at rest) and ``particles`` (those whose step into this
+        frame was measured).
     method
         What was done: ``"none"``, ``"steady"`` or ``"mean"``.
     significant
@@ -101,14 +103,14 @@ def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
             f"over more than {_MOST_FRAMES:,} frames; give frame numbers, not times."
         )
     drift = _subtracted(tracks, table, method)
-    if drift.method == "none":
-        return drift
-    resting = table["particle"].isin(at_rest_in_frame(table, drift.tracks)).to_numpy()
+    resting, others = _without_resting(tracks, table, drift, method)
     if not resting.any():
         return drift
-    others = _subtracted(tracks[~resting], table[~resting], method)
-    kept = tracks.astype({"x": np.float64, "y": np.float64})
-    kept.loc[~resting, ["x", "y"]] = others.tracks[["x", "y"]].to_numpy()
+    xy = table[["x", "y"]].to_numpy()
+    xy[~resting] = others.tracks[["x", "y"]].to_numpy()
+    path = others.table.set_index("frame").reindex(drift.table["frame"])
+    path[["x_drift", "y_drift"]] = path[["x_drift", "y_drift"]].ffill().fillna(0.0)
+    path["particles"] = path["particles"].fillna(0).astype(np.int64)
     number = int(table.loc[resting, "particle"].nunique())
     who, kept_by = (
         ("1 track rests", "keeps its place")
@@ -117,11 +119,40 @@ def subtract_drift(tracks: pd.DataFrame, method: DriftMethod = "auto") -> Drift:
     )
     return replace(
         others,
-        tracks=kept,
+        tracks=tracks.assign(x=xy[:, 0], y=xy[:, 1]),
+        table=path.reset_index(),
         at_rest=number,
         sentence=f"{others.sentence} {who} in the frame meanwhile and {kept_by}: dirt, or "
         "particles that are stuck while the liquid flows.",
     )
+
+
+def _without_resting(
+    tracks: pd.DataFrame, table: pd.DataFrame, drift: Drift, method: DriftMethod
+) -> tuple[NDArray[np.bool_], Drift]:
+    """Return which rows are of tracks that rest in the frame, and the drift of the others.
+
+    What rests makes the drift of all too small, so that more may be told to rest without it. Where
+    the others show no drift by themselves, nothing rests.
+    """
+    resting = np.zeros(len(table), dtype=bool)
+    if drift.method == "none" or not drift.significant:
+        return resting, drift
+    others = drift
+    for _ in range(_MOST_ROUNDS):
+        left = table[~resting]
+        xy = others.tracks[["x", "y"]].to_numpy()
+        told = at_rest_in_frame(left, left.assign(x=xy[:, 0], y=xy[:, 1]))
+        if not len(told):
+            break
+        more = resting | table["particle"].isin(told).to_numpy()
+        if table.loc[~more, "particle"].nunique() < _FEWEST_PARTICLES:
+            break
+        found = _subtracted(tracks[~more], table[~more], method)
+        if not found.significant:
+            break
+        resting, others = more, found
+    return resting, others
 
 
 def _subtracted(tracks: pd.DataFrame, table: pd.DataFrame, method: DriftMethod) -> Drift:

@@ -105,4 +105,4 @@ def test_particles_beyond_the_detector_are_said(detector, sign):
 def test_shapes_that_rest_on_few_particles_are_said(detector):
     filmed = film([SPOT], [200.0], ground=np.linspace(100, 400, 128))
     few = filmed.video.frames()[:1]
-    assert "particles that were seen in the frames looked at" in doubts(few, detector)
+    assert "detections in the frames looked at" in doubts(few, detector)

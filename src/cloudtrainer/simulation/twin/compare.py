@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from cloudtrainer.figures.twin import ProfilePair, TwinComparison
 from cloudtrainer.simulation.twin.scenes import TwinSpots, draw_frame
@@ -19,6 +20,7 @@ _BINS = 80
 _MOST_PROFILES = 4
 # With fewer particles a frame, the middle frame may hold none.
 _FEW_PARTICLES = 5.0
+_SMOOTHED_PX = (1.5, 1.5)
 
 
 def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
@@ -42,11 +44,11 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
     drawn = [draw_frame(twin, generator) for _ in numbers]
     made = np.stack([_as_filmed(twin, frame.numpy()) for frame, _ in drawn])
     levels = _levels(twin, real, made)
-    here, there = _to_show(twin, real, drawn)
     rows, columns = (
         slice((side - min(side, _SHOWN_PX)) // 2, (side + min(side, _SHOWN_PX)) // 2)
         for side in (height, width)
     )
+    here, there = _to_show(twin, real, drawn, rows, columns)
     spots = drawn[there][1]
     x, y, in_focus = _positions(twin, spots, rows, columns)
     frequency, video_power = _spectrum(real)
@@ -70,14 +72,20 @@ def compare(twin: Twin, video: Video, seed: int = 2) -> TwinComparison:
 
 
 def _to_show(
-    twin: Twin, real: Floats, drawn: list[tuple[torch.Tensor, TwinSpots]]
+    twin: Twin,
+    real: Floats,
+    drawn: list[tuple[torch.Tensor, TwinSpots]],
+    rows: slice,
+    columns: slice,
 ) -> tuple[int, int]:
     """Return which frame of the video and which of the twin to show: with particles, if few are."""
     if twin.particles_per_frame >= _FEW_PARTICLES:
         return len(real) // 2, len(drawn) // 2
-    brightest = (twin.polarity * real).max(axis=(1, 2))
-    most = [int((spots.peak > 0).sum()) for _, spots in drawn]
-    return int(np.argmax(brightest)), int(np.argmax(most))
+    light = gaussian_filter(twin.polarity * real[:, rows, columns], (0, *_SMOOTHED_PX))
+    # What is there all the time is no particle that moves.
+    changing = light - np.median(light, axis=0)
+    number = [len(_positions(twin, spots, rows, columns)[0]) for _, spots in drawn]
+    return int(np.argmax(changing.max(axis=(1, 2)))), int(np.argmax(number))
 
 
 def frames_of_twin(twin: Twin, number: int, dtype: np.dtype[Any], seed: int = 3) -> NDArray[Any]:

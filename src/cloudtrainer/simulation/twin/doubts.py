@@ -72,13 +72,13 @@ def _few_frames(frames: int) -> str:
     )
 
 
-def _few_seen(particles: int) -> str:
-    if particles >= _FEW_SEEN:
+def _few_seen(detections: int) -> str:
+    if detections >= _FEW_SEEN:
         return ""
-    seen = "one particle that was" if particles == 1 else f"{particles} particles that were"
     return (
-        f"Shape, brightness and number of the simulated particles rest on {seen} seen in the "
-        "frames looked at: compare them with the video's, and film more if they differ."
+        f"Shape, brightness and number of the simulated particles rest on {detections} "
+        f"detection{'' if detections == 1 else 's'} in the frames looked at: compare them with the "
+        "video's, and film more if they differ."
     )
 
 
