@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from known_films import film, gaussian
 from scipy import ndimage
 
-from cloudtrainer.simulation.twin import measure_twin
+from cloudtrainer.errors import VideoError
+from cloudtrainer.simulation.twin import measure, measure_twin
 from cloudtrainer.video import Video
 
 SPOT = gaussian(1.8)
@@ -106,3 +109,17 @@ def test_shapes_that_rest_on_few_particles_are_said(detector):
     filmed = film([SPOT], [200.0], ground=np.linspace(100, 400, 128))
     few = filmed.video.frames()[:1]
     assert "detections in the frames looked at" in doubts(few, detector)
+
+
+def test_where_all_that_is_found_is_narrower_than_a_particle_there_is_no_twin(
+    detector, monkeypatch
+):
+    told = measure.particle_shapes
+
+    def specks(*given):
+        shapes, focus = told(*given)
+        return tuple(replace(one, is_speck=True) for one in shapes), focus
+
+    monkeypatch.setattr(measure, "particle_shapes", specks)
+    with pytest.raises(VideoError, match="narrower than a particle"):
+        measure_twin(film([SPOT], [200.0]).video, detector)

@@ -28,6 +28,7 @@ from cloudtrainer.simulation.twin.visible import (
     found_in_empty,
     like_particles,
     nothing_seen,
+    only_specks,
 )
 from cloudtrainer.video import Video, check_frames
 
@@ -111,6 +112,8 @@ def measure_twin(video: Video, detector: ParticleDetector, polarity: int | None 
     shapes, focus = particle_shapes(by_shape, chosen["peak"].to_numpy(), sd, per_frame)
     if not shapes:
         raise VideoError(nothing_seen(video, sample.frames, detector))
+    if all(one.is_speck for one in shapes):
+        raise VideoError(only_specks(video, len(sample.candidates) / len(sample.frames)))
     flat = too_flat(_as_filmed(sample, background.counts))
     if noise.gain == 0 and flat and saturated < _SATURATED_SHARE:
         noise = _with_noise_of_light(noise, patches, by_shape, background, sample)

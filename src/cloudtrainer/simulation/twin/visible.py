@@ -111,6 +111,16 @@ def nothing_seen(video: Video, frames: Floats, detector: ParticleDetector) -> st
     )
 
 
+def only_specks(video: Video, found_per_frame: float) -> str:
+    """Say that what is found is narrower than a particle, and that nothing else is."""
+    return (
+        f"{video.name}: what the detector finds ({found_per_frame:.3g} a frame) is narrower than a "
+        "particle, as hot pixels are and noise on a background with structure: no particle can be "
+        "told from it, so there is nothing to simulate; look at the frames, or label some "
+        "particles and train on them"
+    )
+
+
 def _seen_when_shrunk(frames: Floats, factor: int, detector: ParticleDetector) -> bool:
     """Tell whether particles are found in frames made smaller, one or more in each."""
     height, width = (side // factor for side in frames.shape[1:])
