@@ -164,11 +164,11 @@ def measure(tracked: Tracked, source: Source, settings: AnalysisSettings) -> Mea
     spread = diffusion_spread(tracks, interval, pixel, exposure, stride=stride, seed=seed)
     to_px = (1 / (pixel or 1.0), interval or 1.0)
     share = None if exposure is None or not interval else exposure / interval
+    lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
 
     def as_diffusion(of: pd.DataFrame) -> Estimate:
         return lost.put_back(_widened(at_long_lags(of)) if stride > 1 else diffusion_at(1, of))
 
-    lost = lost_links(tracked, source.shape, diffusion, spread, to_px, settings, share)
     diffusion, short = lost.put_back(diffusion), lost.put_back(short)
     warnings = [check.sentence for check in failed]
     if long_lags_help:

@@ -62,7 +62,7 @@ class Population:
             total = np.cumsum(drawn * weight, axis=1)
             return np.asarray(ordered[np.argmax(total >= total[:, -1:] / 2, axis=1)])
 
-        value = float(middle(np.ones((1, len(ordered))))[0])
+        value = weighted_median(values, self.weight)
         if len(ordered) < 2:
             return value, float("nan"), float("nan")
         low, high = np.percentile(middle(self.drawn[:, there][:, order]), (2.5, 97.5))

@@ -132,7 +132,7 @@ def _draw_spread(ax: Axes, spread: SpreadLike, scale: float, ends: tuple[float, 
     height = "" if lowered == 1 else ", height not to scale"
     ax.plot(
         grid, tracks, color=INK, linewidth=1.4,
-        label="without each track's own uncertainty, no narrower than can be resolved; "
+        label="without each track's own uncertainty, no narrower than can be resolved;\n"
         f"sd / mean {spread.value:.2f} "
         f"(95%: {spread.low:.2f} to {spread.high:.2f}){height}",
     )  # fmt: skip
